@@ -1,0 +1,58 @@
+# What a developer types. `make help` lists the targets.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+export REVERTANT_VENV ?= .venv
+venv := $(REVERTANT_VENV)/bin
+target_dir = $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+
+.PHONY: setup
+setup: ## check what must be installed, and create the Python environment
+	@scripts/require cargo cc npm python3 curl git
+	@scripts/venv
+
+.PHONY: build
+build: ## build the three programs, optimized, for the CPU
+	cargo build --locked --release --workspace --bins
+
+.PHONY: cuda
+cuda: ## build finetune and serve for NVIDIA GPUs into target/cuda (needs no GPU)
+	cargo fetch --locked
+	source scripts/cuda-env.sh && \
+	  cargo build --locked --release --target-dir $(target_dir)/cuda \
+	    --package finetune --package serve --features finetune/cuda,serve/cuda
+
+.PHONY: test
+test: setup ## run all tests: cargo test, then pytest on the same binaries
+	cargo test --locked --workspace
+	REVERTANT_BIN_DIR="$$(cd $(target_dir)/debug && pwd)" $(venv)/python -m pytest
+
+.PHONY: lint
+lint: setup ## formatting and lints of the Rust and the Python code
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(venv)/ruff format --check .
+	$(venv)/ruff check .
+
+.PHONY: format
+format: setup ## format the Rust and the Python code
+	cargo fmt --all
+	$(venv)/ruff format .
+	$(venv)/ruff check --fix .
+
+.PHONY: demo
+demo: setup ## the whole path on real text, about 25 minutes on two cores (DEMO_MINUTES=4 of training)
+	$(venv)/python scripts/demo.py
+
+.PHONY: model
+model: ## make the trained checkpoint models/run the shipped one, models/default
+	scripts/ship-model models/run models/default
+
+.PHONY: bench
+bench: ## the crates' benchmarks
+	cargo bench --locked --workspace
