@@ -1,0 +1,73 @@
+//! The crate's errors.
+
+use std::path::PathBuf;
+
+/// What can go wrong between a checkpoint and a restored text.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// A file of a checkpoint cannot be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of a checkpoint has the wrong form.
+    #[error("{path}: {message}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what was expected.
+        message: String,
+    },
+    /// A checkpoint lacks a tensor.
+    #[error("{path} has no tensor `{name}` (wanted for {family}); the checkpoint is incomplete or of another family")]
+    MissingTensor {
+        /// The weights file.
+        path: PathBuf,
+        /// Name of the tensor.
+        name: String,
+        /// Family that wants it.
+        family: &'static str,
+    },
+    /// A tensor has another shape than the configuration says.
+    #[error("{path}: tensor `{name}` has shape {found:?}, but config.json asks for {wanted:?}")]
+    TensorShape {
+        /// The weights file.
+        path: PathBuf,
+        /// Name of the tensor.
+        name: String,
+        /// Shape in the file.
+        found: Vec<usize>,
+        /// Shape by the configuration.
+        wanted: Vec<usize>,
+    },
+    /// The configuration cannot be used.
+    #[error("model configuration: `{key}`: {message}")]
+    Config {
+        /// The key.
+        key: &'static str,
+        /// What is wrong and what is allowed.
+        message: String,
+    },
+    /// A pair's log does not fit its texts.
+    #[error("pair {id}: {source}")]
+    Events {
+        /// The pair's id.
+        id: u64,
+        /// What does not fit.
+        source: corruptor::EventError,
+    },
+    /// The device is not there or not supported by this build.
+    #[error("device {device}: {message}")]
+    Device {
+        /// As the user named it.
+        device: String,
+        /// Reason and remedy.
+        message: String,
+    },
+    /// The tensor library failed.
+    #[error("tensor computation: {0}")]
+    Tensor(#[from] candle_core::Error),
+}

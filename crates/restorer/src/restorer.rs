@@ -1,0 +1,75 @@
+//! The one trait behind which every model family stands.
+
+use corruptor::Edit;
+use serde::{Deserialize, Serialize};
+
+use crate::error::RestoreError;
+
+/// How a text is restored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RestoreOptions {
+    /// Edits less probable than this are not applied, in [0, 1]; `None` takes the checkpoint's own threshold.
+    pub min_confidence: Option<f32>,
+    /// Most rounds over the text; `None` takes the checkpoint's own.
+    pub max_rounds: Option<usize>,
+}
+
+/// A text and how to restore it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RestoreRequest {
+    /// The corrupted text, of any length.
+    pub text: String,
+    /// Options of this text.
+    pub options: RestoreOptions,
+}
+
+impl RestoreRequest {
+    /// A request with the checkpoint's own options.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), options: RestoreOptions::default() }
+    }
+}
+
+/// A restored text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Restoration {
+    /// The text after all edits; byte for byte the input where there are none.
+    pub text: String,
+    /// What was changed, over the input, sorted, without overlap; replaying them gives `text`.
+    pub edits: Vec<Edit>,
+    /// Probability that the model gives to all of its decisions in the last round over the text, in [0, 1].
+    pub confidence: f32,
+    /// Passes of the model over (parts of) the text.
+    pub passes: usize,
+}
+
+/// What is known about a loaded model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelInfo {
+    /// `model_type` of the checkpoint.
+    pub family: String,
+    /// BLAKE3 of the checkpoint's configuration and weights, in hexadecimal.
+    pub digest: String,
+    /// Number of weights.
+    pub parameters: usize,
+    /// Bytes that the model sees at once; longer texts are restored in overlapping windows.
+    pub window_bytes: usize,
+    /// The checkpoint's own confidence threshold.
+    pub min_confidence: f32,
+}
+
+/// Restores texts.
+pub trait Restorer: Send + Sync {
+    /// Restores every request, in order; texts of any length.
+    ///
+    /// # Errors
+    /// If the tensor library fails; never because of a text.
+    fn restore(&self, requests: &[RestoreRequest]) -> Result<Vec<Restoration>, RestoreError>;
+
+    /// What one pass over `text` costs, in tokens of this model; for budgets.
+    fn tokens(&self, text: &str) -> usize;
+
+    /// What is known about the model.
+    fn info(&self) -> &ModelInfo;
+}

@@ -1,0 +1,80 @@
+//! What a model family offers to a training loop; the loop itself is the `finetune` crate's.
+
+use std::path::Path;
+
+use candle_core::{Tensor, Var};
+use corruptor::Pair;
+
+use crate::error::RestoreError;
+use crate::restorer::Restorer;
+use crate::table::{RowTable, RowUse};
+
+/// Whether a loss is taken to learn from or to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossMode {
+    /// With dropout, where the family has it, from this seed.
+    Train {
+        /// Seed of the step's randomness.
+        seed: u64,
+    },
+    /// Without any randomness.
+    Eval,
+}
+
+/// The loss of a batch.
+#[derive(Clone, Debug)]
+pub struct BatchLoss {
+    /// Scalar: Σ nats over the labelled positions.
+    pub loss: Tensor,
+    /// Number of labelled positions.
+    pub labels: usize,
+    /// The table rows that entered the graph as leaves.
+    pub rows: Vec<RowUse>,
+}
+
+/// What a checkpoint says about itself, in `restorer.json`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CheckpointMeta {
+    /// The resolved recipe, as TOML.
+    pub recipe: String,
+    /// Figures of the training run.
+    pub metrics: serde_json::Value,
+    /// The confidence threshold chosen on the validation split.
+    pub min_confidence: f32,
+}
+
+/// A model that can be trained.
+pub trait Trainable: Restorer + Sized {
+    /// One window, labelled and ready for the loss.
+    type Example: Clone + Send + Sync;
+
+    /// The training examples of a pair: its windows, and half-restored texts where one round cannot do it all.
+    ///
+    /// # Errors
+    /// If the pair's log does not fit its texts.
+    fn examples(&self, pair: &Pair) -> Result<Vec<Self::Example>, RestoreError>;
+
+    /// What an example costs, in tokens.
+    fn example_tokens(&self, example: &Self::Example) -> usize;
+
+    /// The loss of a batch.
+    ///
+    /// # Errors
+    /// If the tensor library fails.
+    fn loss(&self, batch: &[&Self::Example], mode: LossMode) -> Result<BatchLoss, RestoreError>;
+
+    /// The trainable tensors, by the names they have in `model.safetensors`, sorted.
+    fn parameters(&self) -> Vec<(String, Var)>;
+
+    /// The tables whose rows enter the loss as leaves.
+    fn tables(&self) -> &[RowTable];
+
+    /// Writes a checkpoint: each file appears whole or not at all, the weights last.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    fn save(&self, dir: &Path, meta: &CheckpointMeta) -> Result<(), RestoreError>;
+
+    /// Sets the model's own confidence threshold.
+    fn set_min_confidence(&mut self, value: f32);
+}
