@@ -5,9 +5,7 @@ import re
 
 def tree(folder):
     """Map each file under a folder to its bytes."""
-    return {
-        path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
-    }
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def stages_run(output):
@@ -26,9 +24,7 @@ def set_deletion_rate(clone, rate):
 
 def test_a_clean_clone_makes_what_the_lock_file_promises(pipeline):
     assert (pipeline.path / "data/pairs/test/part-00000.parquet").is_file()
-    assert pipeline.git("status", "--porcelain") == "", (
-        "dvc.lock or metrics/data.json are not what was committed"
-    )
+    assert pipeline.git("status", "--porcelain") == "", "dvc.lock or metrics/data.json are not what was committed"
 
 
 def test_a_second_repro_does_nothing(pipeline):

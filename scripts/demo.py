@@ -1,0 +1,156 @@
+"""The whole path on real text: collect, corrupt, measure, train, measure again, restore.
+
+Called by `make demo` inside the Python environment. Writes into `demo/`, and prints a table of what the shipped
+checkpoint and the one trained on from it reach on held-out documents. The exit status is 1 if either leaves more
+errors than it found.
+
+    DEMO_MINUTES    minutes of training (default 4)
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from demo_table import better_than_input, table
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "demo"
+RECIPE = "recipes/default.toml"
+SHIPPED = "models/default"
+TEST_PAIRS = "data/pairs/test"
+STEPS = 8
+STOPPED_BY_BUDGET = 3
+START = time.monotonic()
+
+
+def clock():
+    """Return minutes and seconds since the start."""
+    minutes, seconds = divmod(int(time.monotonic() - START), 60)
+    return f"{minutes}:{seconds:02}"
+
+
+def step(number, title):
+    """Announce a step."""
+    print(f"\n== {number}/{STEPS} [{clock()}] {title}", flush=True)
+
+
+def run(*command, expected=(0,), **options):
+    """Run a command in the repository, showing it and all its progress."""
+    print("$ " + " ".join(map(str, command)), flush=True)
+    done = subprocess.run(command, cwd=ROOT, check=False, **options)
+    if done.returncode not in expected:
+        sys.exit(f"demo: {command[0]} ended with status {done.returncode}")
+    return done
+
+
+def build():
+    """Build the programs, and let every later step take them."""
+    run("cargo", "build", "--locked", "--release", "--workspace", "--bins")
+    metadata = subprocess.check_output(["cargo", "metadata", "--format-version=1", "--no-deps", "--locked"], cwd=ROOT)
+    programs = Path(json.loads(metadata)["target_directory"]) / "release"
+    os.environ["REVERTANT_BIN_DIR"] = str(programs)
+    return programs
+
+
+def evaluate(finetune, model, name):
+    """Measure a checkpoint on the held-out pairs."""
+    metrics = OUT / f"{name}.json"
+    run(finetune, "evaluate", "--model", model, "--pairs", TEST_PAIRS, "--metrics", metrics)
+    return json.loads(metrics.read_text())
+
+
+def worth_showing(path):
+    """Return a held-out sentence that was corrupted in several places and restored whole, else the most improved."""
+
+    def quality(row):
+        whole = row["restored"] == row["original"]
+        return whole, len(row["events"]) if whole else len(row["edits"])
+
+    rows = pq.read_table(path).to_pylist()
+    return max((row for row in rows if row["corrupted"] != row["original"]), key=quality)
+
+
+def free_port():
+    """Return a port that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def ask_server(serve, row):
+    """Start the server and restore one sentence by curl."""
+    address = f"127.0.0.1:{free_port()}"
+    print(f"$ {serve} http --listen {address} &", flush=True)
+    server = subprocess.Popen([serve, "http", "--listen", address], cwd=ROOT)
+    try:
+        for _ in range(300):
+            if server.poll() is not None:
+                sys.exit(f"demo: the server ended with status {server.returncode}")
+            try:
+                urllib.request.urlopen(f"http://{address}/readyz", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        body = json.dumps({"text": row["corrupted"]}, ensure_ascii=False)
+        command = ["curl", "--silent", "--show-error", "--fail-with-body", f"http://{address}/v1/restore"]
+        done = run(*command, "--json", body, stdout=subprocess.PIPE, text=True)
+        answer = json.loads(done.stdout)
+        print(json.dumps(answer, ensure_ascii=False, indent=2))
+        print(f"\n  original   {row['original']}\n  corrupted  {row['corrupted']}\n  restored   {answer['text']}")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def main():
+    """Run the demo."""
+    minutes = os.environ.get("DEMO_MINUTES", "4")
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir()
+
+    step(1, "build the programs")
+    programs = build()
+    finetune, serve = programs / "finetune", programs / "serve"
+
+    step(2, "collect the texts and corrupt them")
+    run(sys.executable, "-m", "dvc", "repro", "data")
+
+    step(3, "measure the shipped checkpoint on held-out documents")
+    shipped = evaluate(finetune, SHIPPED, "shipped")
+
+    step(4, f"train on from it for {minutes} minutes")
+    trained_in = OUT / "run"
+    run(
+        *(finetune, "train", "--recipe", RECIPE, "--pairs", "data/pairs", "--out", trained_in),
+        *("--init", SHIPPED, "--max-minutes", minutes),
+        expected=(0, STOPPED_BY_BUDGET),
+    )
+
+    step(5, "measure the trained checkpoint")
+    trained = evaluate(finetune, trained_in, "trained")
+
+    step(6, "restore the held-out file")
+    restored = OUT / "restored.parquet"
+    run(serve, "batch", f"{TEST_PAIRS}/part-00000.parquet", restored)
+
+    step(7, "restore a sentence over HTTP")
+    ask_server(serve, worth_showing(restored))
+
+    step(8, "what came out")
+    checkpoints = {"shipped": shipped, f"{minutes} minutes later": trained}
+    print(table(checkpoints))
+    print(f"\n{clock()} minutes in all; files are in {OUT.relative_to(ROOT)}/")
+    worse = [name for name, metrics in checkpoints.items() if not better_than_input(metrics)]
+    if worse:
+        sys.exit(f"demo: no fewer errors than before with the checkpoint: {', '.join(worse)}")
+
+
+if __name__ == "__main__":
+    main()
