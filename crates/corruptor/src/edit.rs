@@ -68,6 +68,58 @@ pub fn apply_edits(text: &str, edits: &[Edit]) -> Result<String, EditError> {
     Ok(out)
 }
 
+/// Joins two rounds: `first` leads from an input to `intermediate`, `second` from there on; the result leads from the input
+/// to the end. Edits that touch each other become one, with the product of their confidences.
+///
+/// Both lists are sorted, without overlap, and fit their texts.
+pub fn compose_edits(intermediate: &str, first: &[Edit], second: &[Edit]) -> Vec<Edit> {
+    let mut composed: Vec<Edit> = Vec::with_capacity(first.len() + second.len());
+    let (mut first, mut second) = (first.iter().peekable(), second.iter().peekable());
+    let mut shift = 0isize; // offset in the intermediate text − offset in the input
+    let place = |edit: &Edit, shift: isize| edit.start.wrapping_add_signed(shift);
+    loop {
+        // A cluster: a range of the intermediate text that edits of either round touch without a break.
+        let starts = [first.peek().map(|e| place(e, shift)), second.peek().map(|e| e.start)];
+        let Some(start) = starts.into_iter().flatten().min() else { return composed };
+        let (mut end, mut confidence, shift_before) = (start, 1.0, shift);
+        let mut replacement = String::new();
+        let mut copied_to = start;
+        loop {
+            if let Some(edit) = first.next_if(|e| place(e, shift) <= end) {
+                end = end.max(place(edit, shift) + edit.replacement.len());
+                shift += edit.replacement.len() as isize - (edit.end - edit.start) as isize;
+                confidence *= edit.confidence;
+            } else if let Some(edit) = second.next_if(|e| e.start <= end) {
+                replacement.push_str(&intermediate[copied_to..edit.start]);
+                replacement.push_str(&edit.replacement);
+                (copied_to, end) = (edit.end, end.max(edit.end));
+                confidence *= edit.confidence;
+            } else {
+                break;
+            }
+        }
+        replacement.push_str(&intermediate[copied_to..end]);
+        let (start, end) = (start.wrapping_add_signed(-shift_before), end.wrapping_add_signed(-shift));
+        composed.push(Edit { start, end, replacement, confidence });
+    }
+}
+
+/// Takes what edits have in common with `text` off both their ends, code point by code point; drops those without effect.
+pub fn minimize_edits(text: &str, edits: Vec<Edit>) -> Vec<Edit> {
+    let shared = |a: &mut dyn Iterator<Item = char>, b: &mut dyn Iterator<Item = char>| -> usize {
+        a.zip(b).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum()
+    };
+    let minimal = edits.into_iter().filter_map(|Edit { start, end, replacement, confidence }| {
+        let front = shared(&mut text[start..end].chars(), &mut replacement.chars());
+        let (removed, rest) = (&text[start + front..end], &replacement[front..]);
+        let back = shared(&mut removed.chars().rev(), &mut rest.chars().rev());
+        let replacement = rest[..rest.len() - back].to_owned();
+        let (start, end) = (start + front, end - back);
+        (start < end || !replacement.is_empty()).then_some(Edit { start, end, replacement, confidence })
+    });
+    minimal.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +133,62 @@ mod tests {
             apply_edits("abc", &[edit(1, 2, ""), edit(0, 1, "")]),
             Err(EditError::Order { .. })
         ));
+    }
+
+    /// Edits over `text` from pairs of (position, length, replacement), clamped into order and onto code points.
+    fn edits(text: &str, raw: &[(usize, usize, String)]) -> Vec<Edit> {
+        let floor = |mut at: usize| {
+            at = at.min(text.len());
+            while !text.is_char_boundary(at) {
+                at -= 1;
+            }
+            at
+        };
+        let mut raw = raw.to_vec();
+        raw.sort();
+        let mut after = 0;
+        let mut edits = Vec::new();
+        for (at, length, replacement) in raw {
+            let (start, end) = (floor(at % (text.len() + 1)), floor(at % (text.len() + 1) + length));
+            if start >= after {
+                edits.push(Edit { start, end, replacement, confidence: 0.5 });
+                after = end + 1;
+            }
+        }
+        edits
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn composition_is_one_after_the_other(
+            text in "[a-cé]{0,20}",
+            first in proptest::collection::vec((0usize..25, 0usize..4, "[x-z]{0,3}"), 0..5),
+            second in proptest::collection::vec((0usize..25, 0usize..4, "[p-rü]{0,3}"), 0..5),
+        ) {
+            let first = edits(&text, &first);
+            let middle = apply_edits(&text, &first).unwrap();
+            let second = edits(&middle, &second);
+            let end = apply_edits(&middle, &second).unwrap();
+            let composed = compose_edits(&middle, &first, &second);
+            proptest::prop_assert_eq!(&apply_edits(&text, &composed).unwrap(), &end);
+            proptest::prop_assert_eq!(&apply_edits(&text, &minimize_edits(&text, composed)).unwrap(), &end);
+        }
+    }
+
+    #[test]
+    fn minimal_edits_share_nothing_with_the_text() {
+        let edit = Edit { start: 0, end: 5, replacement: "help".into(), confidence: 0.5 };
+        let minimal = minimize_edits("hello", vec![edit]);
+        assert_eq!(minimal, [Edit { start: 3, end: 5, replacement: "p".into(), confidence: 0.5 }]);
+        let none = Edit { start: 1, end: 2, replacement: "e".into(), confidence: 0.5 };
+        assert!(minimize_edits("hello", vec![none]).is_empty());
+    }
+
+    #[test]
+    fn confidences_multiply_where_rounds_touch() {
+        let edit = |start, end, r: &str| Edit { start, end, replacement: r.into(), confidence: 0.5 };
+        let composed = compose_edits("abXYcd", &[edit(2, 2, "XY")], &[edit(4, 4, "Z"), edit(6, 6, "!")]);
+        assert_eq!(composed.iter().map(|e| e.confidence).collect::<Vec<_>>(), [0.25, 0.5]);
+        assert_eq!(composed[0].replacement, "XYZ");
     }
 }

@@ -9,13 +9,29 @@
 //! Files and corpora need the feature `parquet`, the program the feature `cli`; both are on by default.
 
 mod alphabet;
+#[cfg(feature = "parquet")]
+pub mod atomic;
 mod channel;
+#[cfg(feature = "parquet")]
+pub mod corpus;
 mod distance;
+#[cfg(feature = "parquet")]
+pub mod documents;
 mod edit;
 mod event;
+#[cfg(feature = "parquet")]
+pub mod generate;
 mod grapheme;
+#[cfg(feature = "parquet")]
+pub mod inspect;
+#[cfg(feature = "parquet")]
+mod io_error;
 mod pair;
+#[cfg(feature = "parquet")]
+pub mod pairs;
 mod passage;
+#[cfg(feature = "parquet")]
+pub mod progress;
 mod random;
 mod recipe;
 mod sampler;
@@ -25,9 +41,11 @@ mod split;
 pub use alphabet::{Alphabet, AlphabetChoice};
 pub use channel::{AttemptCounts, Channel, Corruption};
 pub use distance::{cer, grapheme_distance};
-pub use edit::{Edit, EditError, apply_edits};
+pub use edit::{Edit, EditError, apply_edits, compose_edits, minimize_edits};
 pub use event::{Event, EventError, Op, invert, replay};
 pub use grapheme::{UNICODE_VERSION, grapheme_count, graphemes};
+#[cfg(feature = "parquet")]
+pub use io_error::IoError;
 pub use pair::{Pair, Passage};
 pub use passage::passages;
 pub use random::{RecordStream, pair_id};

@@ -1,0 +1,137 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use corruptor::documents::DocumentOptions;
+use corruptor::generate::GenerateOptions;
+use corruptor::pairs::PairWriter;
+
+/// Corrupts text the way DNA is corrupted, and logs exactly how.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 110)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Collect the texts that a recipe names
+    Corpus(CorpusArguments),
+    /// Make pairs of original and corrupted passages
+    Generate(GenerateArguments),
+    /// Corrupt one text
+    Apply(ApplyArguments),
+    /// Check every row of a set of pairs and count what it holds
+    Inspect(InspectArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RecipeArguments {
+    /// The recipe
+    #[arg(long, value_name = "FILE", env = "REVERTANT_RECIPE")]
+    pub(super) recipe: PathBuf,
+    /// Override a key of the recipe, such as corrupt.seed=3; may be repeated
+    #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
+    pub(super) set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CorpusArguments {
+    #[command(flatten)]
+    pub(super) recipe: RecipeArguments,
+    /// Output directory: one Parquet file for each source
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// Replace the output if it is there already
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GenerateArguments {
+    #[command(flatten)]
+    pub(super) recipe: RecipeArguments,
+    /// Files and directories with text: .txt, .jsonl, .csv, .parquet, also .gz and .zst
+    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    pub(super) input: Vec<PathBuf>,
+    /// Output directory
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// Replace the output if it is there already
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Column with the text
+    #[arg(long, value_name = "NAME", default_value = DocumentOptions::DEFAULT_TEXT_COLUMN, env = "REVERTANT_TEXT_COLUMN")]
+    pub(super) text_column: String,
+    /// Column with the document's id [default: doc_id where there is one, else a digest of the text]
+    #[arg(long, value_name = "NAME", env = "REVERTANT_ID_COLUMN")]
+    pub(super) id_column: Option<String>,
+    /// Column with the corpus name [default: source where there is one]
+    #[arg(long, value_name = "NAME", env = "REVERTANT_SOURCE_COLUMN")]
+    pub(super) source_column: Option<String>,
+    /// Corpus name of documents that bring none
+    #[arg(long, value_name = "NAME", default_value = GenerateOptions::DEFAULT_SOURCE, env = "REVERTANT_SOURCE")]
+    pub(super) source: String,
+    /// Rows of an output file
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = PairWriter::DEFAULT_PART_ROWS as u64,
+        value_parser = clap::value_parser!(u64).range(1..),
+        env = "REVERTANT_PART_ROWS"
+    )]
+    pub(super) part_rows: u64,
+    #[command(flatten)]
+    pub(super) threads: ThreadArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ThreadArguments {
+    /// Worker threads; the output does not depend on it [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), env = "REVERTANT_THREADS")]
+    threads: Option<u16>,
+}
+
+impl ThreadArguments {
+    pub(super) fn get(&self) -> Option<usize> {
+        self.threads.map(usize::from)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ApplyArguments {
+    /// The text; - or nothing: standard input, taken as one text, byte for byte
+    #[arg(default_value = "-", hide_default_value = true)]
+    pub(super) text: String,
+    /// Probability of an event at each position: the sum of all rates, kept in the recipe's proportions
+    #[arg(long, value_name = "X", env = "REVERTANT_RATE")]
+    pub(super) rate: Option<f64>,
+    /// Seed [default: the recipe's]
+    #[arg(long, value_name = "N", env = "REVERTANT_SEED")]
+    pub(super) seed: Option<u64>,
+    /// Take rates, lengths and alphabet from a recipe [default: the recipe's defaults]
+    #[arg(long, value_name = "FILE", env = "REVERTANT_RECIPE")]
+    pub(super) recipe: Option<PathBuf>,
+    /// Override a key of the recipe, such as corrupt.deletion.rate=0; may be repeated
+    #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Print a JSON object with the corrupted text and the events
+    #[arg(long)]
+    pub(super) events: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InspectArguments {
+    /// A set of pairs, one split of it, or a file
+    pub(super) pairs: PathBuf,
+    /// Write the statistics as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(super) metrics: Option<PathBuf>,
+    /// Write the statistics and some examples as an HTML page
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) threads: ThreadArguments,
+}

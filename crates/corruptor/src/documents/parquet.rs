@@ -1,0 +1,194 @@
+//! `.parquet`: the text column of each row, streamed batch by batch.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::{Array as _, AsArray as _, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Schema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use super::files::InputFile;
+use super::open::open_seekable;
+use super::{Column, Document, DocumentOptions, Place, Record, Skip, SkipReason};
+use crate::io_error::IoError;
+
+/// Rows decoded at a time; documents can be large.
+const BATCH_ROWS: usize = 64;
+
+/// The records of a Parquet file.
+pub(super) struct ParquetTexts {
+    label: Arc<Path>,
+    batches: ParquetRecordBatchReader,
+    current: Option<Batch>,
+    text: String,
+    doc_id: Option<String>,
+    source: Option<String>,
+    rows_read: u64,
+    rows: u64,
+    file_bytes: u64,
+    counter: Arc<AtomicU64>,
+}
+
+/// A decoded batch and the next row in it.
+struct Batch {
+    text: StringArray,
+    doc_id: Option<StringArray>,
+    source: Option<StringArray>,
+    next: usize,
+}
+
+impl ParquetTexts {
+    pub(super) fn open(
+        file: &InputFile,
+        options: &DocumentOptions,
+        counter: Arc<AtomicU64>,
+    ) -> Result<Self, IoError> {
+        let seekable = open_seekable(file)?;
+        let builder =
+            ParquetRecordBatchReaderBuilder::try_new(seekable).map_err(IoError::parquet(&file.label))?;
+        let schema = Arc::clone(builder.schema());
+        let text = options.text_column.clone();
+        check(&schema, &file.label, &text, is_text)?;
+        let doc_id = optional(&schema, &file.label, &options.id_column)?;
+        let source = optional(&schema, &file.label, &options.source_column)?;
+        let wanted = [Some(&text), doc_id.as_ref(), source.as_ref()];
+        let roots = wanted.into_iter().flatten().filter_map(|name| schema.index_of(name).ok());
+        let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+        let rows = builder.metadata().file_metadata().num_rows().max(0) as u64;
+        let batches = builder
+            .with_projection(mask)
+            .with_batch_size(BATCH_ROWS)
+            .build()
+            .map_err(IoError::parquet(&file.label))?;
+        let label = Arc::clone(&file.label);
+        let file_bytes = file.bytes;
+        Ok(Self {
+            label,
+            batches,
+            current: None,
+            text,
+            doc_id,
+            source,
+            rows_read: 0,
+            rows,
+            file_bytes,
+            counter,
+        })
+    }
+
+    fn decode(&self, batch: &RecordBatch) -> Result<Batch, IoError> {
+        let strings = |name: &str| -> Result<StringArray, IoError> {
+            let Some(column) = batch.column_by_name(name) else {
+                return Err(missing(&batch.schema(), &self.label, name));
+            };
+            let column = cast(column, &DataType::Utf8).map_err(IoError::arrow(&self.label))?;
+            Ok(column.as_string().clone())
+        };
+        Ok(Batch {
+            text: strings(&self.text)?,
+            doc_id: self.doc_id.as_deref().map(strings).transpose()?,
+            source: self.source.as_deref().map(strings).transpose()?,
+            next: 0,
+        })
+    }
+
+    /// The next row of the current batch.
+    fn row(&mut self) -> Option<Record> {
+        let batch = self.current.as_mut().filter(|batch| batch.next < batch.text.len())?;
+        let row = batch.next;
+        batch.next += 1;
+        let place = Place::of(&self.label).at_row(self.rows_read);
+        self.rows_read += 1;
+        let read_bytes = self.file_bytes as f64 * self.rows_read as f64 / self.rows.max(1) as f64;
+        self.counter.store(read_bytes as u64, Ordering::Relaxed);
+        let value = |column: &StringArray| column.is_valid(row).then(|| column.value(row).to_owned());
+        Some(match value(&batch.text) {
+            None => Record::Skipped(Skip { place, reason: SkipReason::Null }),
+            Some(text) if text.is_empty() => Record::Skipped(Skip { place, reason: SkipReason::Empty }),
+            Some(text) => Record::Document(Document {
+                text,
+                doc_id: batch.doc_id.as_ref().and_then(value),
+                source: batch.source.as_ref().and_then(value),
+                place,
+            }),
+        })
+    }
+}
+
+impl Iterator for ParquetTexts {
+    type Item = Result<Record, IoError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(record) = self.row() {
+                return Some(Ok(record));
+            }
+            let batch = match self.batches.next() {
+                Some(Ok(batch)) => self.decode(&batch),
+                Some(Err(error)) => Err(IoError::arrow(&self.label)(error)),
+                None if self.rows == 0 => {
+                    // A file without rows is worth a word, once.
+                    self.rows = 1;
+                    let skip = Skip { place: Place::of(&self.label), reason: SkipReason::Empty };
+                    return Some(Ok(Record::Skipped(skip)));
+                }
+                None => return None,
+            };
+            match batch {
+                Ok(batch) => self.current = Some(batch),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, value) => is_text(value),
+        _ => false,
+    }
+}
+
+/// Ids and names may also be integers.
+fn is_label(data_type: &DataType) -> bool {
+    is_text(data_type) || data_type.is_integer()
+}
+
+fn check(schema: &Schema, label: &Path, column: &str, fits: fn(&DataType) -> bool) -> Result<(), IoError> {
+    let field = schema.field_with_name(column).map_err(|_| missing(schema, label, column))?;
+    if fits(field.data_type()) {
+        return Ok(());
+    }
+    Err(IoError::NotText {
+        place: Place::file(label),
+        column: column.to_owned(),
+        found: field.data_type().to_string(),
+        available: columns(schema),
+    })
+}
+
+fn optional(schema: &Schema, label: &Path, column: &Column) -> Result<Option<String>, IoError> {
+    let Some(name) = column.name() else { return Ok(None) };
+    if !column.is_required() && schema.index_of(name).is_err() {
+        return Ok(None);
+    }
+    check(schema, label, name, is_label)?;
+    Ok(Some(name.to_owned()))
+}
+
+fn missing(schema: &Schema, label: &Path, column: &str) -> IoError {
+    IoError::MissingColumn {
+        place: Place::file(label),
+        column: column.to_owned(),
+        available: columns(schema),
+    }
+}
+
+fn columns(schema: &Schema) -> String {
+    let named = schema.fields().iter().map(|field| format!("{} ({})", field.name(), field.data_type()));
+    named.collect::<Vec<_>>().join(", ")
+}
