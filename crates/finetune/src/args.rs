@@ -1,0 +1,126 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use restorer::DeviceChoice;
+
+/// Trains and evaluates models that restore corrupted text.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    after_help = "Exit status: 0 done, 1 failed, 2 used wrongly, 3 stopped by --max-minutes, SIGTERM or SIGINT; saved, `--resume` goes on."
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a model on pairs, as a recipe says.
+    Train(TrainArgs),
+    /// Measure a model on pairs: CER before and after, exact matches, harm, with 95 % intervals.
+    Evaluate(EvaluateArgs),
+}
+
+/// Device and threads.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct DeviceArgs {
+    /// Device of the model: `cpu` or `cuda:N` (needs a build with `--features cuda`).
+    #[arg(long, env = "REVERTANT_DEVICE", default_value = "cpu")]
+    pub(crate) device: DeviceChoice,
+    /// Worker threads; results do not depend on it. Default: one a core.
+    #[arg(long, env = "REVERTANT_THREADS", value_parser = positive)]
+    pub(crate) threads: Option<usize>,
+}
+
+/// `finetune train`.
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// The recipe; its tables [model], [train] and [corrupt] are used.
+    #[arg(long, env = "REVERTANT_RECIPE", default_value = "recipes/default.toml")]
+    pub(crate) recipe: PathBuf,
+    /// Directory with the splits `train` and `valid`.
+    #[arg(long, env = "REVERTANT_PAIRS", default_value = "data/pairs")]
+    pub(crate) pairs: PathBuf,
+    /// The run's directory: the best checkpoint, `state/` to resume from, `log.jsonl`, `metrics.json`.
+    #[arg(long, default_value = "models/run")]
+    pub(crate) out: PathBuf,
+    /// Checkpoint to start from instead of random weights; it also decides the model's shape.
+    #[arg(long)]
+    pub(crate) init: Option<PathBuf>,
+    /// Go on with the run in --out, where recipe, pairs and --init agree; without one, start.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Start anew where --out holds a run.
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) overwrite: bool,
+    /// Stop after this many minutes of this call, saved, with exit status 3.
+    #[arg(long, env = "REVERTANT_MAX_MINUTES", value_parser = minutes)]
+    pub(crate) max_minutes: Option<f64>,
+    /// Override a key of the recipe: `table.key=value`.
+    #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Where and how wide to run.
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+/// `finetune evaluate`.
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArgs {
+    /// The checkpoint.
+    #[arg(long, env = "REVERTANT_MODEL", default_value = "models/run")]
+    pub(crate) model: PathBuf,
+    /// Pairs: a Parquet file, or a directory of them.
+    #[arg(long, default_value = "data/pairs/test")]
+    pub(crate) pairs: PathBuf,
+    /// At most this many pairs, evenly spaced.
+    #[arg(long, value_parser = positive)]
+    pub(crate) limit: Option<usize>,
+    /// Also score sets made from the originals: one an operation at level 1, one a noise level, one clean.
+    #[arg(long)]
+    pub(crate) sets: bool,
+    /// Recipe with the tables [evaluate] and, for --sets, [corrupt]. Default: the checkpoint's own.
+    #[arg(long, env = "REVERTANT_RECIPE")]
+    pub(crate) recipe: Option<PathBuf>,
+    /// Override a key of the recipe: `table.key=value`.
+    #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Probability under which an edit is not applied. Default: the checkpoint's own.
+    #[arg(long, value_parser = share)]
+    pub(crate) min_confidence: Option<f32>,
+    /// Write the figures as JSON.
+    #[arg(long)]
+    pub(crate) metrics: Option<PathBuf>,
+    /// Write an HTML report with figures and examples.
+    #[arg(long)]
+    pub(crate) report: Option<PathBuf>,
+    /// Write CSV files for plots into this directory.
+    #[arg(long)]
+    pub(crate) plots: Option<PathBuf>,
+    /// Put the figures into the checkpoint's model card.
+    #[arg(long)]
+    pub(crate) card: bool,
+    /// Where and how wide to run.
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "an integer above 0 is needed".to_owned())
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    let fits = |minutes: &f64| *minutes >= 0.0 && *minutes <= 1e6;
+    text.parse().ok().filter(fits).ok_or_else(|| "a number of minutes from 0 to 1000000 is needed".to_owned())
+}
+
+fn share(text: &str) -> Result<f32, String> {
+    let fits = |share: &f32| (0.0..=1.0).contains(share);
+    text.parse().ok().filter(fits).ok_or_else(|| "a number from 0 to 1 is needed".to_owned())
+}

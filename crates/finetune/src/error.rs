@@ -1,0 +1,133 @@
+//! What can go wrong in training and evaluation: what, where, and what to do about it.
+
+use std::path::{Path, PathBuf};
+
+/// The errors of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum FinetuneError {
+    /// The recipe cannot be read, or has an unknown key.
+    #[error(transparent)]
+    Recipe(#[from] corruptor::RecipeError),
+    /// A value of the recipe is outside its range.
+    #[error("[{table}] {key} = {value}: {expected}")]
+    Setting {
+        /// The recipe's table.
+        table: &'static str,
+        /// The key in that table.
+        key: &'static str,
+        /// The value given.
+        value: String,
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// The pairs cannot be read.
+    #[error(transparent)]
+    Pairs(#[from] corruptor::IoError),
+    /// There is nothing to work on.
+    #[error("{} holds no {what}; make some with `corruptor generate`", path.display())]
+    Empty {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// The settings of the corruption channel are not consistent.
+    #[error("the recipe's [corrupt] table: {0}")]
+    Corrupt(#[from] corruptor::SettingsError),
+    /// The model fails to load, to compute or to save.
+    #[error(transparent)]
+    Model(#[from] restorer::RestoreError),
+    /// A tensor operation of the training step fails.
+    #[error("{what}: {source}; with CUDA a smaller train.batch_tokens needs less memory")]
+    Tensor {
+        /// The part of the step.
+        what: &'static str,
+        /// The tensor library's error.
+        source: candle_core::Error,
+    },
+    /// The loss or its gradient is not a number, again and again.
+    #[error(
+        "step {step}: the loss or its gradient was not finite {skipped} times in a row; \
+         lower train.learning_rate and train.table_learning_rate, or resume from the last state"
+    )]
+    Diverged {
+        /// The step that could not be taken.
+        step: u64,
+        /// Updates skipped in a row.
+        skipped: u32,
+    },
+    /// The output directory already holds a run.
+    #[error("{} holds a run at step {step}: go on with --resume, or start anew with --overwrite", path.display())]
+    OutputTaken {
+        /// The run's directory.
+        path: PathBuf,
+        /// The step it has reached.
+        step: u64,
+    },
+    /// The run in the output directory was started with something else.
+    #[error(
+        "{} cannot go on, since {what} was {saved} and is now {now}; \
+         put it back, or start anew with --overwrite", path.display()
+    )]
+    Disagreement {
+        /// The run's directory.
+        path: PathBuf,
+        /// What differs: a recipe key, the pairs, the initial model.
+        what: String,
+        /// What the run was started with.
+        saved: String,
+        /// What it should go on with.
+        now: String,
+    },
+    /// A state file is not what this version writes.
+    #[error("{}: {what}; remove the file, or start anew with --overwrite", path.display())]
+    State {
+        /// The state file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A model family that cannot be trained.
+    #[error("[model] family = \"{family}\" is not one that can be trained; known: tagger")]
+    Family {
+        /// The family asked for.
+        family: String,
+    },
+    /// Sets of one operation need the channel's settings.
+    #[error("--sets needs the channel's settings: {model} carries no recipe; name one with --recipe", model = path.display())]
+    NoRecipe {
+        /// The model's directory.
+        path: PathBuf,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The threads cannot be started.
+    #[error("cannot start {threads} worker threads: {source}; ask for fewer with --threads")]
+    Threads {
+        /// The number asked for.
+        threads: usize,
+        /// The reason.
+        source: rayon::ThreadPoolBuildError,
+    },
+}
+
+impl FinetuneError {
+    /// Wraps an input or output error of `path`.
+    pub(crate) fn file(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { path, action, source }
+    }
+
+    /// Wraps an error of the tensor library.
+    pub(crate) fn tensor(what: &'static str) -> impl FnOnce(candle_core::Error) -> Self {
+        move |source| Self::Tensor { what, source }
+    }
+}

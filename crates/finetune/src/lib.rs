@@ -1,0 +1,28 @@
+//! The training side of Revertant: batches, optimizer, schedule, the training loop, resumable state, and evaluation.
+//!
+//! # Layout
+//! - [`train`] is the loop for every model family that implements [`restorer::train::Trainable`]; [`train_recipe`] picks the family.
+//! - [`batch`] cuts labelled pairs into token-budget batches, bucketed by length.
+//! - [`optimizer`] is `AdamW` for dense parameters and row-wise Adagrad for large embedding tables; [`schedule`] their learning rate.
+//! - [`evaluate`] measures a checkpoint: CER before and after, exact matches, harm, intervals; [`sets`] makes its sets.
+//! - [`settings`] are the recipe's `[train]` and `[evaluate]` tables.
+
+pub mod batch;
+pub mod data;
+mod error;
+pub mod evaluate;
+mod family;
+pub mod optimizer;
+mod progress;
+pub mod schedule;
+pub mod scores;
+pub mod sets;
+pub mod settings;
+mod stop;
+pub mod train;
+pub mod workers;
+
+pub use error::FinetuneError;
+pub use family::{ModelSource, train_recipe};
+pub use progress::Progress;
+pub use stop::{Stop, StopReason};

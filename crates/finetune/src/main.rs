@@ -1,0 +1,158 @@
+//! `finetune`: trains and evaluates models that restore corrupted text.
+
+mod args;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use corruptor::Recipe;
+use corruptor::atomic::AtomicFile;
+use finetune::evaluate::{EvaluateOptions, evaluate, html, table, update_card, write_plots};
+use finetune::settings::EvaluateSettings;
+use finetune::train::{Existing, Outcome, TrainOptions};
+use finetune::workers::Workers;
+use finetune::{FinetuneError, ModelSource, Stop, StopReason, data, train_recipe};
+use restorer::LoadOptions;
+
+use crate::args::{Cli, Command, DeviceArgs, EvaluateArgs, TrainArgs};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Exit status of a run that was stopped early and saved.
+const STOPPED: u8 = 3;
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Train(args) => run_train(args),
+        Command::Evaluate(args) => run_evaluate(&args),
+    };
+    result.unwrap_or_else(|error| {
+        say(&format!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn run_train(args: TrainArgs) -> Result<ExitCode> {
+    let recipe = Recipe::load(&args.recipe)?.with_overrides(&args.overrides)?;
+    let signalled = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        // A second signal ends the program at once; the last state on disk is complete.
+        signal_hook::flag::register_conditional_shutdown(signal, i32::from(STOPPED), Arc::clone(&signalled))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&signalled)))
+            .context("cannot listen for SIGTERM and SIGINT")?;
+    }
+    let budget = args.max_minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));
+    let options = TrainOptions {
+        recipe,
+        pairs: args.pairs,
+        out: args.out,
+        init: None,
+        existing: match (args.resume, args.overwrite) {
+            (true, _) => Existing::Resume,
+            (_, true) => Existing::Overwrite,
+            _ => Existing::Refuse,
+        },
+        stop: Stop::new(budget, signalled),
+        threads: start_threads(args.device)?,
+        progress: true,
+    };
+    let out = options.out.clone();
+    match train_recipe(options, &ModelSource { init: args.init, device: args.device.device })? {
+        Outcome::Finished { metrics } => {
+            print(&format!("{metrics:#}\n"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Outcome::Stopped { reason, step } => {
+            let reason = match reason {
+                StopReason::Budget => "--max-minutes are over",
+                StopReason::Signal => "a signal asked for it",
+            };
+            say(&format!(
+                "stopped after step {step}, since {reason}; saved in {}, --resume goes on",
+                out.display()
+            ));
+            Ok(ExitCode::from(STOPPED))
+        }
+    }
+}
+
+fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
+    let threads = start_threads(args.device)?;
+    let recipe = match &args.recipe {
+        Some(path) => Some(Recipe::load(path)?),
+        None => checkpoint_recipe(&args.model)?,
+    };
+    if args.sets && recipe.is_none() {
+        return Err(FinetuneError::NoRecipe { path: args.model.clone() }.into());
+    }
+    let recipe = recipe.map_or_else(|| Recipe::parse("", "default"), Ok)?.with_overrides(&args.overrides)?;
+    let settings: EvaluateSettings = recipe.table("evaluate")?;
+    let sets = if args.sets { Some(recipe.table("corrupt")?) } else { None };
+    let model = restorer::load(&args.model, &LoadOptions { device: args.device.device, threads: None })?;
+    let mut pairs = data::read_pairs(&args.pairs)?;
+    if let Some(limit) = args.limit {
+        pairs = data::spread(&pairs, limit);
+    }
+    let on_cpu = args.device.device == restorer::DeviceChoice::Cpu;
+    let workers = Workers::new(if on_cpu { threads } else { 1 })?;
+    let examples = settings.report_examples;
+    let options = EvaluateOptions { settings, sets, min_confidence: args.min_confidence, progress: true };
+    let (evaluation, restored) = evaluate(model.as_ref(), &pairs, &options, &workers)?;
+    print(&table(&evaluation))?;
+    if let Some(path) = &args.metrics {
+        write_file(path, &serde_json::to_string_pretty(&evaluation)?)?;
+    }
+    if let Some(path) = &args.report {
+        write_file(path, &html(&evaluation, &restored, examples))?;
+    }
+    if let Some(directory) = &args.plots {
+        write_plots(directory, &evaluation)?;
+    }
+    if args.card {
+        update_card(&args.model, &evaluation, &format!("`{}`", args.pairs.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The recipe that a checkpoint carries in `restorer.json`.
+fn checkpoint_recipe(model: &Path) -> Result<Option<Recipe>> {
+    let path = model.join("restorer.json");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let meta: serde_json::Value =
+        serde_json::from_str(&text).with_context(|| format!("{} is not valid JSON", path.display()))?;
+    let recipe =
+        meta.get("recipe").and_then(serde_json::Value::as_str).filter(|text| !text.trim().is_empty());
+    Ok(recipe.map(|text| Recipe::parse(text, &format!("the recipe in {}", path.display()))).transpose()?)
+}
+
+/// Sets up the threads that prepare data, and says how many workers there are.
+fn start_threads(device: DeviceArgs) -> Result<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = device.threads.unwrap_or(cores);
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
+    Ok(threads)
+}
+
+fn write_file(path: &Path, content: &str) -> Result<()> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+    }
+    Ok(AtomicFile::write_whole(path, content.as_bytes())?)
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")
+}
+
+/// A closed standard error is no reason to fail.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

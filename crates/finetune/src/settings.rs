@@ -1,0 +1,174 @@
+//! The recipe's `[train]` and `[evaluate]` tables.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::FinetuneError;
+
+/// The `[train]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainSettings {
+    /// Seed of the order of the data and of dropout.
+    pub seed: u64,
+    /// Optimizer steps: the length of the run and of its learning-rate schedule.
+    pub steps: u64,
+    /// Tokens of one micro-batch, padding included.
+    pub batch_tokens: usize,
+    /// Micro-batches whose gradients are summed into one step; on a CPU they run in parallel.
+    pub accumulation: usize,
+    /// Pairs that are prepared and sorted by length together.
+    pub bucket_pairs: usize,
+    /// Peak learning rate of the dense parameters (`AdamW`).
+    pub learning_rate: f64,
+    /// Peak learning rate of the large embedding tables (row-wise Adagrad).
+    pub table_learning_rate: f64,
+    /// Steps of linear warm-up.
+    pub warmup_steps: u64,
+    /// Learning rate at the last step, as a share of the peak.
+    pub final_share: f64,
+    /// Decoupled weight decay of matrices, per unit of learning rate.
+    pub weight_decay: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Largest norm of the whole gradient (per label); longer ones are scaled down.
+    pub clip_norm: f64,
+    /// Steps between two evaluations on the validation split.
+    pub eval_steps: u64,
+    /// Validation pairs used for an evaluation.
+    pub valid_pairs: usize,
+    /// Minutes between two saved states.
+    pub save_minutes: f64,
+    /// Steps between two lines of the log.
+    pub log_steps: u64,
+    /// Updates in a row that may be skipped because the loss or its gradient is not finite.
+    pub max_skipped: u32,
+    /// Probability under which an edit is not applied, while training evaluates; with `--init` that checkpoint's own counts.
+    pub min_confidence: f32,
+    /// Candidates for the checkpoint's `min_confidence`, tried on the validation split at the end.
+    pub confidence_grid: Vec<f32>,
+    /// Largest share of clean validation texts that the chosen `min_confidence` may let the model change.
+    pub harm_limit: f64,
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            steps: 4000,
+            batch_tokens: 4096,
+            accumulation: 4,
+            bucket_pairs: 2048,
+            learning_rate: 2e-3,
+            table_learning_rate: 2e-2,
+            warmup_steps: 100,
+            final_share: 0.02,
+            weight_decay: 0.05,
+            beta1: 0.9,
+            beta2: 0.98,
+            epsilon: 1e-8,
+            clip_norm: 1.0,
+            eval_steps: 250,
+            valid_pairs: 256,
+            save_minutes: 5.0,
+            log_steps: 10,
+            max_skipped: 20,
+            min_confidence: 0.5,
+            confidence_grid: vec![0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95],
+            harm_limit: 0.1,
+        }
+    }
+}
+
+impl TrainSettings {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`FinetuneError::Setting`] with the first key that is out of range.
+    pub fn validate(&self) -> Result<(), FinetuneError> {
+        let positive = |key, value: f64| {
+            require("train", key, value, value > 0.0 && value.is_finite(), "a number above 0")
+        };
+        let share = |key, value: f64| {
+            require("train", key, value, (0.0..=1.0).contains(&value), "a number from 0 to 1")
+        };
+        let count = |key, value: u64| require("train", key, value, value > 0, "an integer above 0");
+        count("steps", self.steps)?;
+        count("batch_tokens", self.batch_tokens as u64)?;
+        count("accumulation", self.accumulation as u64)?;
+        count("bucket_pairs", self.bucket_pairs as u64)?;
+        count("eval_steps", self.eval_steps)?;
+        count("valid_pairs", self.valid_pairs as u64)?;
+        count("log_steps", self.log_steps)?;
+        positive("learning_rate", self.learning_rate)?;
+        positive("table_learning_rate", self.table_learning_rate)?;
+        positive("epsilon", self.epsilon)?;
+        positive("clip_norm", self.clip_norm)?;
+        positive("save_minutes", self.save_minutes)?;
+        share("final_share", self.final_share)?;
+        share("harm_limit", self.harm_limit)?;
+        share("min_confidence", f64::from(self.min_confidence))?;
+        let below_one = |key, value: f64| {
+            require("train", key, value, (0.0..1.0).contains(&value), "at least 0 and below 1")
+        };
+        below_one("beta1", self.beta1)?;
+        below_one("beta2", self.beta2)?;
+        let decay = self.weight_decay;
+        require("train", "weight_decay", decay, decay >= 0.0 && decay.is_finite(), "a number from 0")?;
+        let grid = &self.confidence_grid;
+        let fits = !grid.is_empty() && grid.iter().all(|c| (0.0..=1.0).contains(c));
+        require(
+            "train",
+            "confidence_grid",
+            format!("{grid:?}"),
+            fits,
+            "at least one number, each from 0 to 1",
+        )
+    }
+}
+
+/// The `[evaluate]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluateSettings {
+    /// Seed of the bootstrap and of the sets that `--sets` makes.
+    pub seed: u64,
+    /// Bootstrap resamples behind each interval.
+    pub resamples: usize,
+    /// Passages in each of the sets that `--sets` makes.
+    pub set_passages: usize,
+    /// Examples of restored texts in the HTML report.
+    pub report_examples: usize,
+}
+
+impl Default for EvaluateSettings {
+    fn default() -> Self {
+        Self { seed: 1, resamples: 2000, set_passages: 400, report_examples: 40 }
+    }
+}
+
+impl EvaluateSettings {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`FinetuneError::Setting`] with the first key that is out of range.
+    pub fn validate(&self) -> Result<(), FinetuneError> {
+        let resamples = self.resamples;
+        require("evaluate", "resamples", resamples, resamples >= 100, "an integer from 100")?;
+        let passages = self.set_passages;
+        require("evaluate", "set_passages", passages, passages > 0, "an integer above 0")
+    }
+}
+
+fn require(
+    table: &'static str,
+    key: &'static str,
+    value: impl ToString,
+    fits: bool,
+    expected: &'static str,
+) -> Result<(), FinetuneError> {
+    if fits { Ok(()) } else { Err(FinetuneError::Setting { table, key, value: value.to_string(), expected }) }
+}

@@ -1,0 +1,21 @@
+//! Training: one loop for every model family.
+//!
+//! - [`train`] is the loop; [`step`](self) computes a step's gradient on all workers.
+//! - [`RunState`] is what a resume needs; [`StateFiles`] keeps it.
+//! - [`ValidationSets`] measures on the validation split.
+
+mod card;
+mod finish;
+mod identity;
+mod log;
+mod run;
+mod state;
+mod step;
+mod validate;
+
+pub(crate) use card::with_evaluation;
+pub use log::{EvaluationRecord, RunLog, StepRecord};
+pub use run::{Existing, Outcome, TrainOptions, train};
+pub use state::{Best, Identity, RunState, StateFiles};
+pub use step::gradients;
+pub use validate::{ConfidenceChoice, ValidationSets};

@@ -1,0 +1,377 @@
+//! The training loop.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{Duration, Instant};
+
+use corruptor::{CorruptSettings, Pair, Recipe, Split};
+use restorer::RestoreError;
+use restorer::train::{CheckpointMeta, Trainable};
+
+use super::card::{SourceFacts, TrainingFacts, source_facts, write_card};
+use super::finish::finish;
+use super::identity::check_agreement;
+use super::log::{EvaluationRecord, RunLog, StepRecord};
+use super::state::{Best, Identity, RunState, StateFiles};
+use super::step::gradients;
+use super::validate::ValidationSets;
+use crate::batch::{Batch, BatchPlan, Batches, TrainingPairs};
+use crate::data;
+use crate::error::FinetuneError;
+use crate::optimizer::Optimizer;
+use crate::progress::Progress;
+use crate::schedule::Schedule;
+use crate::settings::TrainSettings;
+use crate::stop::{Stop, StopReason};
+use crate::workers::Workers;
+
+/// What to do where the output directory already holds a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// It is an error.
+    #[default]
+    Refuse,
+    /// Go on with it; without one, start.
+    Resume,
+    /// Start anew.
+    Overwrite,
+}
+
+/// What a run needs besides the model.
+#[derive(Clone, Debug)]
+pub struct TrainOptions {
+    /// The recipe, with its overrides.
+    pub recipe: Recipe,
+    /// The directory with the splits `train` and `valid`.
+    pub pairs: PathBuf,
+    /// The run's directory.
+    pub out: PathBuf,
+    /// Digest of the model that the weights come from, if they are not new.
+    pub init: Option<String>,
+    /// What to do with a run that is already there.
+    pub existing: Existing,
+    /// When to stop early.
+    pub stop: Stop,
+    /// Worker threads (a model on a GPU uses one).
+    pub threads: usize,
+    /// Whether to show progress.
+    pub progress: bool,
+}
+
+/// How a run ended; either way it is saved.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// All steps are done, and the checkpoint is complete.
+    Finished {
+        /// What stands in the checkpoint's metrics.
+        metrics: serde_json::Value,
+    },
+    /// Stopped early; `--resume` goes on.
+    Stopped {
+        /// Why.
+        reason: StopReason,
+        /// Steps taken.
+        step: u64,
+    },
+}
+
+/// Micro-batches of the next steps, prepared ahead of the loop.
+type Steps<E> = Receiver<Result<Vec<Batch<E>>, RestoreError>>;
+
+/// Steps prepared ahead.
+const STEPS_AHEAD: usize = 2;
+
+/// Trains `model` as the recipe says; weights of a resumed run replace its own.
+///
+/// # Errors
+/// If the recipe, the pairs or the output directory are not fit for it, if the loss diverges, or if a file cannot be written.
+pub fn train<M: Trainable>(model: &M, options: &TrainOptions) -> Result<Outcome, FinetuneError> {
+    let mut run = Run::prepare(model, options)?;
+    let pairs = std::mem::take(&mut run.train_pairs);
+    let plan = BatchPlan {
+        seed: run.settings.seed,
+        batch_tokens: run.settings.batch_tokens,
+        bucket_pairs: run.settings.bucket_pairs,
+    };
+    let batches = Batches::new(TrainingPairs { model, pairs: &pairs }, plan, run.state.cursor);
+    let accumulation = run.settings.accumulation;
+    let stopped = std::thread::scope(|scope| {
+        let (sender, steps) = sync_channel(STEPS_AHEAD);
+        scope.spawn(move || {
+            let mut batches = batches.peekable();
+            while batches.peek().is_some() {
+                if sender.send(batches.by_ref().take(accumulation).collect()).is_err() {
+                    break;
+                }
+            }
+        });
+        run.steps(&steps, &options.stop)
+    })?;
+    match stopped {
+        Some(reason) => Ok(Outcome::Stopped { reason, step: run.state.step }),
+        None => Ok(Outcome::Finished { metrics: finish(&run)? }),
+    }
+}
+
+/// A run under way.
+pub(super) struct Run<'a, M> {
+    pub(super) model: &'a M,
+    pub(super) options: &'a TrainOptions,
+    pub(super) settings: TrainSettings,
+    pub(super) state: RunState,
+    pub(super) files: StateFiles,
+    pub(super) validation: ValidationSets,
+    pub(super) sources: BTreeMap<String, SourceFacts>,
+    pub(super) on_cpu: bool,
+    train_pairs: Vec<Pair>,
+    pub(super) workers: Workers,
+    pub(super) progress: Progress,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    log: RunLog,
+    started: Instant,
+    elapsed_before_s: f64,
+}
+
+impl<'a, M: Trainable> Run<'a, M> {
+    /// Reads the pairs, makes the optimizer, and takes up the state of a run that is to go on.
+    fn prepare(model: &'a M, options: &'a TrainOptions) -> Result<Self, FinetuneError> {
+        let settings: TrainSettings = options.recipe.table("train")?;
+        settings.validate()?;
+        let channel: CorruptSettings = options.recipe.table("corrupt")?;
+        let train_pairs = data::read_split(&options.pairs, Split::Train)?;
+        let valid_pairs =
+            data::spread(&data::read_split(&options.pairs, Split::Valid)?, settings.valid_pairs);
+        let identity = Identity {
+            recipe: options.recipe.text().to_owned(),
+            train_pairs: data::digest(&train_pairs),
+            valid_pairs: data::digest(&valid_pairs),
+            init: options.init.clone(),
+        };
+        let parameters = model.parameters();
+        let on_cpu = parameters.iter().all(|(_, var)| var.device().is_cpu());
+        let mut optimizer = Optimizer::new(parameters, model.tables(), &settings)?;
+        let files = StateFiles::open(&options.out)?;
+        if options.existing == Existing::Overwrite {
+            files.clear()?;
+        }
+        let state = match files.progress()? {
+            None => RunState::new(identity),
+            Some(state) if options.existing == Existing::Resume => {
+                check_agreement(&options.out, &state.identity, &identity)?;
+                files.load(&state, model, &mut optimizer)?;
+                state
+            }
+            Some(state) => {
+                return Err(FinetuneError::OutputTaken { path: options.out.clone(), step: state.step });
+            }
+        };
+        let progress = if options.progress {
+            Progress::new("train", settings.steps, state.step)
+        } else {
+            Progress::hidden()
+        };
+        Ok(Self {
+            log: RunLog::open(&options.out.join("log.jsonl"), state.log_bytes)?,
+            schedule: Schedule {
+                steps: settings.steps,
+                warmup_steps: settings.warmup_steps,
+                final_share: settings.final_share,
+            },
+            validation: ValidationSets::new(valid_pairs, &channel, settings.seed)?,
+            workers: Workers::new(if on_cpu { options.threads } else { 1 })?,
+            sources: source_facts(&train_pairs),
+            started: Instant::now(),
+            elapsed_before_s: state.elapsed_s,
+            on_cpu,
+            model,
+            options,
+            settings,
+            state,
+            files,
+            train_pairs,
+            progress,
+            optimizer,
+        })
+    }
+
+    /// Seconds of training and evaluation, those before a resume counted.
+    pub(super) fn elapsed_s(&self) -> f64 {
+        self.elapsed_before_s + self.started.elapsed().as_secs_f64()
+    }
+
+    /// The threshold while training evaluates: that of the initial checkpoint, else the recipe's.
+    fn min_confidence(&self) -> f32 {
+        match self.options.init {
+            Some(_) => self.model.info().min_confidence,
+            None => self.settings.min_confidence,
+        }
+    }
+
+    /// Steps until the last one, or until there is a reason to stop; the state is saved at the end.
+    fn steps(&mut self, steps: &Steps<M::Example>, stop: &Stop) -> Result<Option<StopReason>, FinetuneError> {
+        let mut window = Window::default();
+        let mut saved = Instant::now();
+        let mut skipped_in_a_row = 0;
+        let mut stopped = None;
+        if self.options.init.is_some() && self.state.best.is_none() {
+            self.evaluate()?;
+        }
+        while self.state.step < self.settings.steps {
+            stopped = stop.reason();
+            if stopped.is_some() {
+                break;
+            }
+            let started = Instant::now();
+            let batches = self.next_batches(steps)?;
+            let factor = self.schedule.factor(self.state.step);
+            let learning_rate = self.settings.learning_rate * factor;
+            let table_learning_rate = self.settings.table_learning_rate * factor;
+
+            let (seed, step) = (self.settings.seed, self.state.step);
+            let sum = gradients(self.model, &self.optimizer, &batches, &self.workers, seed, step)?;
+            let norm = self.optimizer.step(&sum, self.model.tables(), learning_rate, table_learning_rate)?;
+
+            self.state.step += 1;
+            self.state.updates = self.optimizer.dense.updates();
+            self.state.tokens += sum.tokens as u64;
+            if let Some(last) = batches.last() {
+                self.state.cursor = last.next;
+            }
+            match norm {
+                Some(norm) => {
+                    skipped_in_a_row = 0;
+                    window.add(sum.loss, sum.labels, sum.tokens, started.elapsed());
+                    self.report_step(&mut window, learning_rate, norm)?;
+                }
+                None => {
+                    skipped_in_a_row += 1;
+                    self.report_skip(skipped_in_a_row)?;
+                }
+            }
+            if self.state.step % self.settings.eval_steps == 0 || self.state.step == self.settings.steps {
+                self.evaluate()?;
+            }
+            if saved.elapsed().as_secs_f64() > self.settings.save_minutes * 60.0 {
+                self.save()?;
+                saved = Instant::now();
+            }
+        }
+        // A run out of its budget leaves a checkpoint that has learned something, even before its first evaluation.
+        if stopped == Some(StopReason::Budget) && self.state.best.is_none_or(|best| best.step == 0) {
+            self.evaluate()?;
+        }
+        self.save()?;
+        Ok(stopped)
+    }
+
+    fn next_batches(&self, steps: &Steps<M::Example>) -> Result<Vec<Batch<M::Example>>, FinetuneError> {
+        let path = self.options.pairs.join(Split::Train.name());
+        let none = |_| FinetuneError::Empty { path, what: "text that gives a training example" };
+        Ok(steps.recv().map_err(none)??)
+    }
+
+    fn report_step(
+        &mut self,
+        window: &mut Window,
+        learning_rate: f64,
+        norm: f64,
+    ) -> Result<(), FinetuneError> {
+        let record = StepRecord {
+            step: self.state.step,
+            epoch: self.state.cursor.epoch,
+            loss: window.loss / window.labels.max(1) as f64,
+            learning_rate,
+            gradient_norm: norm,
+            tokens_per_second: window.tokens as f64 / window.time.as_secs_f64().max(1e-9),
+            tokens: self.state.tokens,
+            skipped: self.state.skipped,
+            elapsed_s: self.elapsed_s(),
+        };
+        self.progress.advance(1, || {
+            let StepRecord { loss, gradient_norm, tokens_per_second, .. } = record;
+            format!(
+                "loss {loss:.4} lr {learning_rate:.2e} grad {gradient_norm:.3} {tokens_per_second:.0} tok/s"
+            )
+        });
+        if self.state.step % self.settings.log_steps == 0 || self.state.step == self.settings.steps {
+            self.log.write(&record)?;
+            *window = Window::default();
+        }
+        Ok(())
+    }
+
+    fn report_skip(&mut self, in_a_row: u32) -> Result<(), FinetuneError> {
+        self.state.skipped += 1;
+        let step = self.state.step;
+        self.progress.advance(1, String::new);
+        self.progress.note(&format!("step {step}: the loss or its gradient is not finite; update skipped"));
+        if in_a_row > self.settings.max_skipped {
+            return Err(FinetuneError::Diverged { step, skipped: in_a_row });
+        }
+        Ok(())
+    }
+
+    /// Measures on the validation pairs, and keeps the weights if they are the best so far.
+    fn evaluate(&mut self) -> Result<(), FinetuneError> {
+        let counts = self.validation.counts(self.model, self.min_confidence(), &self.workers)?;
+        let best = self.state.best.is_none_or(|best| counts.errors_after < best.counts.errors_after);
+        let record = EvaluationRecord {
+            step: self.state.step,
+            valid_cer_before: counts.cer_before(),
+            valid_cer: counts.cer_after(),
+            valid_reduction: counts.reduction(),
+            valid_harm: counts.harm(),
+            best,
+            elapsed_s: self.elapsed_s(),
+        };
+        self.log.write(&record)?;
+        self.progress.note(&format!(
+            "step {}: validation CER {:.3} % (input {:.3} %), {} of {} clean texts changed{}",
+            record.step,
+            100.0 * record.valid_cer,
+            100.0 * record.valid_cer_before,
+            counts.harmed,
+            counts.clean,
+            if best { ", best so far" } else { "" },
+        ));
+        if best {
+            self.state.best = Some(Best { step: self.state.step, counts });
+            self.files.save_best(self.model)?;
+            let meta = CheckpointMeta {
+                recipe: self.options.recipe.text().to_owned(),
+                metrics: serde_json::to_value(record).unwrap_or_default(),
+                min_confidence: self.min_confidence(),
+            };
+            self.model.save(&self.options.out, &meta)?;
+            write_card(&self.options.out, &TrainingFacts::of(self, self.min_confidence(), counts))?;
+        }
+        Ok(())
+    }
+
+    /// Saves the state.
+    fn save(&mut self) -> Result<(), FinetuneError> {
+        self.state.elapsed_s = self.elapsed_s();
+        self.state.log_bytes = self.log.bytes();
+        self.files.save(&self.state, self.model, &self.optimizer)
+    }
+}
+
+/// Sums since the last line of the log.
+#[derive(Default)]
+struct Window {
+    loss: f64,
+    labels: usize,
+    tokens: usize,
+    time: Duration,
+}
+
+impl Window {
+    fn add(&mut self, loss: f64, labels: usize, tokens: usize, time: Duration) {
+        self.loss += loss;
+        self.labels += labels;
+        self.tokens += tokens;
+        self.time += time;
+    }
+}

@@ -1,0 +1,62 @@
+//! The gradient of one step: micro-batches in parallel, summed in their order.
+
+use restorer::train::{BatchLoss, LossMode, Trainable};
+
+use crate::batch::Batch;
+use crate::error::FinetuneError;
+use crate::optimizer::{Gradients, MicroBatchGradients, Optimizer, RowGradients, reduce};
+use crate::workers::Workers;
+
+/// The sum of the gradients of `batches`, which are the micro-batches of step number `step`.
+///
+/// # Errors
+/// If the model or a tensor operation fails.
+pub fn gradients<M: Trainable>(
+    model: &M,
+    optimizer: &Optimizer,
+    batches: &[Batch<M::Example>],
+    workers: &Workers,
+    seed: u64,
+    step: u64,
+) -> Result<Gradients, FinetuneError> {
+    let parts = workers.map(batches, |index, batch| {
+        let seed = micro_batch_seed(seed, step, index as u64);
+        micro_batch(model, optimizer, &batch.examples, LossMode::Train { seed })
+    });
+    let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
+    reduce(&parts, optimizer.dense.parameters(), model.tables(), workers)
+        .map_err(FinetuneError::tensor("gradient sum"))
+}
+
+/// Forward and backward pass of one micro-batch.
+fn micro_batch<M: Trainable>(
+    model: &M,
+    optimizer: &Optimizer,
+    examples: &[M::Example],
+    mode: LossMode,
+) -> Result<MicroBatchGradients, FinetuneError> {
+    let BatchLoss { loss, labels, rows } = model.loss(&examples.iter().collect::<Vec<_>>(), mode)?;
+    let tokens = examples.iter().map(|example| model.example_tokens(example)).sum();
+    let differentiate = || -> candle_core::Result<MicroBatchGradients> {
+        let mut store = loss.backward()?;
+        let dense = optimizer.dense.parameters().iter().map(|(_, var)| store.remove(var)).collect();
+        let mut row_gradients = Vec::with_capacity(rows.len());
+        for used in rows {
+            if let Some(gradient) = store.remove(&used.leaf) {
+                let values = gradient.flatten_all()?.to_vec1::<f32>()?;
+                row_gradients.push((used.table, RowGradients { indices: used.indices, values }));
+            }
+        }
+        let loss = f64::from(loss.to_scalar::<f32>()?);
+        Ok(MicroBatchGradients { loss, labels, tokens, dense, rows: row_gradients })
+    };
+    differentiate().map_err(FinetuneError::tensor("gradient of a micro-batch"))
+}
+
+/// A different seed for every micro-batch of a run (`SplitMix64` of its number).
+fn micro_batch_seed(seed: u64, step: u64, index: u64) -> u64 {
+    let mut z = seed ^ step.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ index.wrapping_mul(0xD1B5_4A32_D192_ED03);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
