@@ -1,0 +1,54 @@
+//! `docs/recipes.md` names every key of a recipe, with the default that the code has.
+
+use corruptor::corpus::CorpusSettings;
+use corruptor::{CorruptSettings, Recipe};
+use finetune::settings::{EvaluateSettings, TrainSettings};
+use restorer::tagger::TaggerConfig;
+use serde::Serialize;
+use serde_json::Value;
+
+const DOCS: &str = include_str!("../../../docs/recipes.md");
+
+/// The keys of a table with their documented defaults: the rows `| key | unit | default | meaning |` of its section.
+fn documented(table: &str) -> Value {
+    let section = DOCS.split("\n## ").find(|section| section.starts_with(&format!("`[{table}]`")));
+    let mut toml = format!("[{table}]\n");
+    for row in section.expect("a section for the table").lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        if let [key, _unit, default, _meaning] = cells[..] {
+            toml += &format!("{} = {}\n", key.trim_matches('`'), default.trim_matches('`'));
+        }
+    }
+    let recipe = Recipe::parse(&toml, "docs/recipes.md").expect("defaults in TOML");
+    recipe.table(table).expect("a table")
+}
+
+/// Equal, numbers up to the rounding of float32.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| same(value, other)))
+        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Number(a), Value::Number(b)) => match (a.as_f64(), b.as_f64()) {
+            (Some(a), Some(b)) => (a - b).abs() <= 1e-6 * a.abs(),
+            _ => false,
+        },
+        (a, b) => a == b,
+    }
+}
+
+fn check(table: &str, defaults: &impl Serialize) {
+    let (documented, actual) = (documented(table), serde_json::to_value(defaults).expect("settings as JSON"));
+    assert!(same(&documented, &actual), "[{table}]\ndocumented: {documented:#}\nin the code: {actual:#}");
+}
+
+#[test]
+fn the_documentation_has_the_keys_and_defaults_of_the_code() {
+    check("corpus", &CorpusSettings::default());
+    check("corrupt", &CorruptSettings::default());
+    check("model", &TaggerConfig::default());
+    check("train", &TrainSettings::default());
+    check("evaluate", &EvaluateSettings::default());
+}
