@@ -25,11 +25,11 @@ impl DeviceChoice {
     pub fn open(self) -> Result<Device, RestoreError> {
         match self {
             Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda(ordinal) if cfg!(feature = "cuda") => {
-                Device::new_cuda(ordinal).map_err(|e| self.error(format!("{e}; `nvidia-smi` lists the GPUs there are")))
-            }
+            Self::Cuda(ordinal) if cfg!(feature = "cuda") => Device::new_cuda(ordinal)
+                .map_err(|e| self.error(format!("{e}; `nvidia-smi` lists the GPUs there are"))),
             Self::Cuda(_) => {
-                Err(self.error("this build has no GPU support; build it with `--features cuda`, or use `cpu`"))
+                Err(self
+                    .error("this build has no GPU support; build it with `--features cuda`, or use `cpu`"))
             }
         }
     }

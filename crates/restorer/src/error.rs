@@ -22,7 +22,9 @@ pub enum RestoreError {
         message: String,
     },
     /// A checkpoint lacks a tensor.
-    #[error("{path} has no tensor `{name}` (wanted for {family}); the checkpoint is incomplete or of another family")]
+    #[error(
+        "{path} has no tensor `{name}` (wanted for {family}); the checkpoint is incomplete or of another family"
+    )]
     MissingTensor {
         /// The weights file.
         path: PathBuf,

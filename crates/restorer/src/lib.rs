@@ -1,18 +1,26 @@
 //! The restoring side of Revertant: models that undo corruption.
 //!
 //! # Layout
-//! - [`Restorer`] is the trait: texts in, restorations out; nothing outside this crate knows the families.
+//! - [`Restorer`] is the trait: texts in, restorations out; nothing outside this crate knows the families. [`load`] opens a
+//!   checkpoint of any family.
 //! - [`tagger`] is the built-in family, a byte-level edit tagger.
 //! - [`layers`] holds the differentiable layers that the families are made of.
-//! - [`train`] is what a family offers to a training loop.
+//! - [`train`] is what a family offers to a training loop, [`metrics`] how restorations are judged.
 
+pub mod checkpoint;
 mod device;
 mod error;
+pub mod layers;
+mod load;
+pub mod metrics;
 mod restorer;
+mod rounds;
 mod table;
+pub mod tagger;
 pub mod train;
 
 pub use device::DeviceChoice;
 pub use error::RestoreError;
-pub use restorer::{ModelInfo, RestoreOptions, RestoreRequest, Restoration, Restorer};
+pub use load::{LoadOptions, load, load_embedded};
+pub use restorer::{ModelInfo, Restoration, RestoreOptions, RestoreRequest, Restorer};
 pub use table::{RowTable, RowUse};

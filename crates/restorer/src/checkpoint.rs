@@ -1,0 +1,124 @@
+//! Checkpoint directories: the Hugging Face layout plus `restorer.json`.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::RestoreError;
+
+/// Configuration of the network.
+pub const CONFIG: &str = "config.json";
+/// The weights.
+pub const WEIGHTS: &str = "model.safetensors";
+/// What restoration needs beyond the network.
+pub const RESTORER: &str = "restorer.json";
+
+/// The version of `restorer.json` that this crate writes.
+pub const RESTORER_VERSION: u32 = 1;
+
+/// The contents of `restorer.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestorerJson {
+    /// [`RESTORER_VERSION`].
+    pub version: u32,
+    /// What the model does with a text: `"edit"` for families that propose edits over the bytes.
+    pub task: String,
+    /// Bytes that the model sees at once.
+    pub window_bytes: usize,
+    /// Bytes on each side of a window that only inform.
+    pub overlap_bytes: usize,
+    /// Normalization before the model sees a text; `"none"`.
+    pub normalization: String,
+    /// Most rounds over a text.
+    pub max_rounds: usize,
+    /// Edits less probable than this are not applied.
+    pub min_confidence: f32,
+    /// Major, minor and update version of Unicode whose grapheme rules were in force.
+    pub unicode: (u64, u64, u64),
+    /// The resolved recipe, as TOML.
+    pub recipe: String,
+    /// Figures of the training run.
+    pub metrics: serde_json::Value,
+}
+
+/// The files of a checkpoint, by name; from a directory or built into a program.
+#[derive(Clone, Debug)]
+pub struct CheckpointFiles {
+    origin: PathBuf,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl CheckpointFiles {
+    /// Reads a directory.
+    ///
+    /// # Errors
+    /// If the directory or one of the files that every checkpoint has cannot be read.
+    pub fn read(dir: &Path) -> Result<Self, RestoreError> {
+        let mut files = BTreeMap::new();
+        for name in [CONFIG, WEIGHTS, RESTORER] {
+            let path = dir.join(name);
+            let bytes = std::fs::read(&path).map_err(|source| RestoreError::Io { path, source })?;
+            files.insert(name.to_owned(), bytes);
+        }
+        Ok(Self { origin: dir.to_owned(), files })
+    }
+
+    /// Takes files that are part of the program.
+    pub fn embedded(files: &[(&str, &[u8])]) -> Self {
+        let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect();
+        Self { origin: PathBuf::from("(built-in)"), files }
+    }
+
+    /// The path of a file, for messages.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.origin.join(name)
+    }
+
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// If the checkpoint lacks it.
+    pub fn bytes(&self, name: &str) -> Result<&[u8], RestoreError> {
+        self.files.get(name).map(Vec::as_slice).ok_or_else(|| RestoreError::Format {
+            path: self.path(name),
+            message: "the checkpoint lacks this file".into(),
+        })
+    }
+
+    /// A file parsed as JSON.
+    ///
+    /// # Errors
+    /// If the checkpoint lacks it, or it has another form.
+    pub fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T, RestoreError> {
+        serde_json::from_slice(self.bytes(name)?)
+            .map_err(|e| RestoreError::Format { path: self.path(name), message: e.to_string() })
+    }
+
+    /// BLAKE3 of configuration, `restorer.json` and weights, in hexadecimal.
+    ///
+    /// # Errors
+    /// If the checkpoint lacks one of them.
+    pub fn digest(&self) -> Result<String, RestoreError> {
+        let mut hasher = blake3::Hasher::new();
+        for name in [CONFIG, RESTORER, WEIGHTS] {
+            let bytes = self.bytes(name)?;
+            hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+}
+
+/// Writes a file so that it appears whole or not at all: temporary name beside it, fsync, rename.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RestoreError> {
+    let error = |source| RestoreError::Io { path: path.to_owned(), source };
+    let dir = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir).map_err(error)?;
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(error)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(error)?;
+    file.persist(path).map_err(|e| error(e.error))?;
+    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(error)
+}

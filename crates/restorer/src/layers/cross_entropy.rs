@@ -1,0 +1,112 @@
+//! Summed cross entropy over classes.
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
+
+use super::kernel::{exp, has_kernel, slice, with_values};
+
+/// Σ −log softmax(`logits`)\[target\] in nats, a scalar; `logits`: `[n, classes]`, `targets`: n class indices.
+///
+/// # Errors
+/// If the shapes do not fit or a target is no class.
+pub fn cross_entropy_sum(logits: &Tensor, targets: &[u32]) -> Result<Tensor> {
+    let (rows, classes) = logits.dims2()?;
+    if rows != targets.len() || targets.iter().any(|&t| t as usize >= classes) {
+        candle_core::bail!("cross entropy: {rows} × {classes} logits for {} targets", targets.len());
+    }
+    if has_kernel(logits) {
+        return logits.contiguous()?.apply_op1(CrossEntropyKernel { targets: targets.into() });
+    }
+    composed(logits, targets)
+}
+
+fn composed(logits: &Tensor, targets: &[u32]) -> Result<Tensor> {
+    let logits = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
+    let normalizer = logits.exp()?.sum_keepdim(D::Minus1)?.log()?;
+    let targets = Tensor::from_slice(targets, (targets.len(), 1), logits.device())?;
+    (normalizer - logits.gather(&targets, D::Minus1)?)?.sum_all()
+}
+
+struct CrossEntropyKernel {
+    targets: Arc<[u32]>,
+}
+
+/// max and Σ exp(x − max) of a row.
+#[inline(always)]
+fn normalizer(row: &[f32]) -> (f32, f32) {
+    let max = row.iter().copied().fold(f32::NEG_INFINITY, |a, b| if b > a { b } else { a });
+    let mut sums = [0f32; 16];
+    for chunk in row.chunks(16) {
+        for (lane, x) in sums.iter_mut().zip(chunk) {
+            *lane += exp(x - max);
+        }
+    }
+    (max, sums.iter().sum())
+}
+
+#[multiversion::multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn forward(logits: &[f32], targets: &[u32]) -> f64 {
+    let classes = logits.len() / targets.len().max(1);
+    let mut total = 0.0;
+    for (row, &target) in logits.chunks_exact(classes.max(1)).zip(targets) {
+        let (max, sum) = normalizer(row);
+        total += f64::from(max - row[target as usize]) + f64::from(sum).ln();
+    }
+    total
+}
+
+#[multiversion::multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn backward(logits: &[f32], targets: &[u32], grad: f32, out: &mut [f32]) {
+    let classes = (logits.len() / targets.len().max(1)).max(1);
+    for ((row, out), &target) in logits.chunks_exact(classes).zip(out.chunks_exact_mut(classes)).zip(targets)
+    {
+        let (max, sum) = normalizer(row);
+        let scale = grad / sum;
+        for (out, x) in out.iter_mut().zip(row) {
+            *out = exp(x - max) * scale;
+        }
+        out[target as usize] -= grad;
+    }
+}
+
+impl CustomOp1 for CrossEntropyKernel {
+    fn name(&self) -> &'static str {
+        "cross-entropy"
+    }
+
+    fn cpu_fwd(&self, logits: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let loss = forward(slice(logits, layout)?, &self.targets);
+        Ok((CpuStorage::F32(vec![loss as f32]), Shape::from(())))
+    }
+
+    fn bwd(&self, logits: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let grad = grad.to_scalar::<f32>()?;
+        let mut out = vec![0.0; logits.elem_count()];
+        with_values(logits, |logits| backward(logits, &self.targets, grad, &mut out))?;
+        Ok(Some(Tensor::from_vec(out, logits.shape(), logits.device())?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{assert_gradients, assert_same, random};
+    use super::*;
+
+    #[test]
+    fn kernel_and_composition_agree_in_values_and_gradients() {
+        let logits = random(&[6, 35], 10);
+        let targets = [0, 34, 3, 3, 17, 8];
+        let fused = |v: &[Tensor]| cross_entropy_sum(&v[0], &targets);
+        assert_same(fused, |v| composed(&v[0], &targets), &[logits.clone()], 1e-5);
+        assert_gradients(fused, &[logits]);
+    }
+
+    #[test]
+    fn uniform_logits_cost_the_log_of_the_classes() {
+        let logits = Tensor::zeros((3, 10), candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
+        let loss = cross_entropy_sum(&logits, &[1, 2, 3]).unwrap().to_scalar::<f32>().unwrap();
+        assert!((loss - 3.0 * 10f32.ln()).abs() < 1e-5);
+        assert!(cross_entropy_sum(&logits, &[1, 2, 10]).is_err());
+    }
+}

@@ -1,0 +1,54 @@
+//! Loading any checkpoint behind the [`Restorer`] trait.
+
+use std::path::Path;
+
+use crate::checkpoint::CheckpointFiles;
+use crate::device::DeviceChoice;
+use crate::error::RestoreError;
+use crate::restorer::Restorer;
+use crate::tagger::Tagger;
+
+/// Where and how a model runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Where the weights go.
+    pub device: DeviceChoice,
+    /// Threads of the model on the CPU; `None` takes one a core.
+    pub threads: Option<usize>,
+}
+
+impl LoadOptions {
+    /// A pool of its own where a number of threads is asked for.
+    pub(crate) fn thread_pool(&self) -> Result<Option<rayon::ThreadPool>, RestoreError> {
+        let build = |threads| {
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| RestoreError::Device {
+                device: self.device.to_string(),
+                message: format!("cannot start {threads} threads: {e}"),
+            })
+        };
+        self.threads.map(build).transpose()
+    }
+}
+
+/// Loads a checkpoint directory of any family.
+///
+/// # Errors
+/// If the checkpoint cannot be read, is of an unknown family, or lacks a tensor (the error names it).
+pub fn load(dir: &Path, options: &LoadOptions) -> Result<Box<dyn Restorer>, RestoreError> {
+    load_files(&CheckpointFiles::read(dir)?, options)
+}
+
+/// Loads a checkpoint from files that are part of the program, as (name, bytes).
+///
+/// # Errors
+/// As [`load`].
+pub fn load_embedded(
+    files: &[(&str, &[u8])],
+    options: &LoadOptions,
+) -> Result<Box<dyn Restorer>, RestoreError> {
+    load_files(&CheckpointFiles::embedded(files), options)
+}
+
+fn load_files(files: &CheckpointFiles, options: &LoadOptions) -> Result<Box<dyn Restorer>, RestoreError> {
+    Ok(Box::new(Tagger::from_files(files, options)?))
+}

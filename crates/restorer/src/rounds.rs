@@ -1,0 +1,258 @@
+//! Restoration in rounds and windows, for families that propose edits in one parallel pass.
+//!
+//! A text is cut into cores; a window is a core with context on both sides. Each round proposes edits in every core whose
+//! window has changed since it was last looked at; rounds compose into edits on the input, with the product of
+//! confidences. No text is truncated.
+
+use std::ops::Range;
+
+use corruptor::{Edit, apply_edits, compose_edits, minimize_edits};
+
+use crate::error::RestoreError;
+use crate::restorer::{Restoration, RestoreRequest};
+
+/// A piece of a text with its context.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// Context, core, context.
+    pub(crate) text: String,
+    /// Where in `text` the core is, in bytes; edits are only made there.
+    pub(crate) core: Range<usize>,
+    /// Whether the gap after the core belongs to it (the core is the last of its text).
+    pub(crate) owns_end: bool,
+}
+
+/// What a pass found in one window.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WindowEdits {
+    /// Edits over the window's text, sorted, inside the core.
+    pub(crate) edits: Vec<Edit>,
+    /// Log-probability of all decisions in the core.
+    pub(crate) ln_probability: f64,
+}
+
+/// Sizes and defaults of a restoration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoundLimits {
+    /// Bytes of a window, context included.
+    pub(crate) window_bytes: usize,
+    /// Bytes of context on each side.
+    pub(crate) overlap_bytes: usize,
+    /// Most rounds where the request names none.
+    pub(crate) max_rounds: usize,
+    /// Threshold where the request names none.
+    pub(crate) min_confidence: f32,
+}
+
+/// A core and what became of it.
+struct Core {
+    input: Range<usize>,
+    text: String,
+    edits: Vec<Edit>,
+    looked_at: Option<Window>,
+    ln_probability: f64,
+    passes: usize,
+}
+
+/// Restores `requests`, asking `propose` for the edits of many windows at once.
+pub(crate) fn restore(
+    requests: &[RestoreRequest],
+    limits: &RoundLimits,
+    mut propose: impl FnMut(&[Window]) -> Result<Vec<WindowEdits>, RestoreError>,
+) -> Result<Vec<Restoration>, RestoreError> {
+    let mut texts: Vec<Vec<Core>> = requests.iter().map(|r| cores(&r.text, limits)).collect();
+    let rounds = |r: &RestoreRequest| r.options.max_rounds.unwrap_or(limits.max_rounds);
+    for round in 0..requests.iter().map(rounds).max().unwrap_or(0) {
+        let mut places = Vec::new();
+        let mut windows = Vec::new();
+        for (text, (request, cores)) in requests.iter().zip(&texts).enumerate() {
+            if round >= rounds(request) {
+                continue;
+            }
+            for core in 0..cores.len() {
+                let window = window(cores, core, limits);
+                if cores[core].looked_at.as_ref() != Some(&window) {
+                    places.push((text, core));
+                    windows.push(window);
+                }
+            }
+        }
+        if windows.is_empty() {
+            break;
+        }
+        let proposals = propose(&windows)?;
+        for (((text, core), window), proposal) in places.into_iter().zip(windows).zip(proposals) {
+            let threshold = requests[text].options.min_confidence.unwrap_or(limits.min_confidence);
+            texts[text][core].accept(window, proposal, threshold);
+        }
+    }
+    let threshold = |r: &RestoreRequest| r.options.min_confidence.unwrap_or(limits.min_confidence);
+    Ok(requests
+        .iter()
+        .zip(texts)
+        .map(|(request, cores)| finish(request, cores, threshold(request)))
+        .collect())
+}
+
+impl Core {
+    fn accept(&mut self, window: Window, proposal: WindowEdits, threshold: f32) {
+        let offset = window.core.start;
+        let accepted = proposal.edits.into_iter().filter(|e| e.confidence >= threshold);
+        let edits: Vec<Edit> =
+            accepted.map(|e| Edit { start: e.start - offset, end: e.end - offset, ..e }).collect();
+        self.looked_at = Some(window);
+        self.ln_probability = proposal.ln_probability;
+        self.passes += 1;
+        // Edits of a window lie inside its core and are sorted, so they always fit.
+        if let Ok(text) = apply_edits(&self.text, &edits) {
+            self.edits = compose_edits(&self.text, &self.edits, &edits);
+            self.text = text;
+        }
+    }
+}
+
+/// Cuts a text into cores: the whole text where it fits a window, else pieces that end after white space where they can.
+fn cores(text: &str, limits: &RoundLimits) -> Vec<Core> {
+    let size = if text.len() <= limits.window_bytes {
+        limits.window_bytes
+    } else {
+        limits.window_bytes - 2 * limits.overlap_bytes
+    };
+    let mut cores = Vec::with_capacity(text.len() / size + 1);
+    let mut start = 0;
+    while start < text.len() || cores.is_empty() {
+        let mut end = (start + size).min(text.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        if end < text.len() {
+            let least = start + size * 3 / 4;
+            let space = text[start..end].rfind(char::is_whitespace).map(|at| start + at + 1);
+            end = space.filter(|&at| at >= least && text.is_char_boundary(at)).unwrap_or(end);
+        }
+        cores.push(Core {
+            input: start..end,
+            text: text[start..end].to_owned(),
+            edits: Vec::new(),
+            looked_at: None,
+            ln_probability: 0.0,
+            passes: 0,
+        });
+        start = end;
+    }
+    cores
+}
+
+/// The window of a core, with context from the current texts of its neighbours.
+fn window(cores: &[Core], at: usize, limits: &RoundLimits) -> Window {
+    let mut before = String::new();
+    for core in cores[..at].iter().rev() {
+        let missing = limits.overlap_bytes.saturating_sub(before.len());
+        let mut from = core.text.len().saturating_sub(missing);
+        while !core.text.is_char_boundary(from) {
+            from += 1;
+        }
+        before.insert_str(0, &core.text[from..]);
+        if from > 0 {
+            break;
+        }
+    }
+    let mut after = String::new();
+    for core in &cores[at + 1..] {
+        let mut to = limits.overlap_bytes.saturating_sub(after.len()).min(core.text.len());
+        while !core.text.is_char_boundary(to) {
+            to -= 1;
+        }
+        after.push_str(&core.text[..to]);
+        if to < core.text.len() {
+            break;
+        }
+    }
+    let start = before.len();
+    let end = start + cores[at].text.len();
+    let text = [before.as_str(), &cores[at].text, &after].concat();
+    Window { text, core: start..end, owns_end: at + 1 == cores.len() }
+}
+
+/// Joins the cores' edits into edits over the input; those under the threshold after all rounds are not applied.
+fn finish(request: &RestoreRequest, cores: Vec<Core>, threshold: f32) -> Restoration {
+    let ln_probability: f64 = cores.iter().map(|c| c.ln_probability).sum();
+    let passes = cores.iter().map(|c| c.passes).sum();
+    let mut edits: Vec<Edit> = Vec::new();
+    for core in cores {
+        let offset = core.input.start;
+        for edit in core.edits.into_iter().filter(|e| e.confidence >= threshold) {
+            edits.push(Edit { start: edit.start + offset, end: edit.end + offset, ..edit });
+        }
+    }
+    let edits = minimize_edits(&request.text, edits);
+    // Minimal edits of consecutive cores are sorted and disjoint; the input is the answer if that were ever untrue.
+    let (text, edits) = match apply_edits(&request.text, &edits) {
+        Ok(text) => (text, edits),
+        Err(_) => (request.text.clone(), Vec::new()),
+    };
+    Restoration { text, edits, confidence: ln_probability.exp() as f32, passes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::restorer::RestoreOptions;
+    use proptest::prelude::*;
+
+    const LIMITS: RoundLimits =
+        RoundLimits { window_bytes: 32, overlap_bytes: 4, max_rounds: 3, min_confidence: 0.5 };
+
+    /// A model that turns every x into y, then every y into zz.
+    fn propose(windows: &[Window]) -> Result<Vec<WindowEdits>, RestoreError> {
+        let of = |w: &Window| {
+            let bytes = w.text.bytes().enumerate().filter(|(i, _)| w.core.contains(i));
+            let edit = |i, r: &str| Edit { start: i, end: i + 1, replacement: r.into(), confidence: 0.9 };
+            let edits = bytes.filter_map(|(i, b)| match b {
+                b'x' => Some(edit(i, "y")),
+                b'y' => Some(edit(i, "zz")),
+                _ => None,
+            });
+            WindowEdits { edits: edits.collect(), ln_probability: 0.0 }
+        };
+        Ok(windows.iter().map(of).collect())
+    }
+
+    fn run(text: &str, options: RestoreOptions) -> Restoration {
+        restore(&[RestoreRequest { text: text.into(), options }], &LIMITS, propose).unwrap().remove(0)
+    }
+
+    proptest! {
+        #[test]
+        fn long_texts_are_restored_whole(text in "[a-cxyé ]{0,200}") {
+            let restored = run(&text, RestoreOptions { min_confidence: Some(0.0), ..RestoreOptions::default() });
+            prop_assert_eq!(&restored.text, &text.replace(['x', 'y'], "zz"));
+            prop_assert_eq!(apply_edits(&text, &restored.edits).unwrap(), restored.text);
+        }
+    }
+
+    #[test]
+    fn rounds_multiply_confidence_and_stop_when_nothing_changes() {
+        let restored = run("axb", RestoreOptions::default());
+        assert_eq!(
+            restored.edits,
+            [Edit { start: 1, end: 2, replacement: "zz".into(), confidence: 0.9 * 0.9 }]
+        );
+        assert_eq!(restored.passes, 3);
+        assert_eq!(run("abc", RestoreOptions::default()).passes, 1);
+    }
+
+    #[test]
+    fn options_bound_rounds_and_confidence() {
+        let one = run("axb", RestoreOptions { max_rounds: Some(1), ..RestoreOptions::default() });
+        assert_eq!(one.text, "ayb");
+        // The composed edit has 0.81: the first round alone passes, the two together do not.
+        let strict = run("axb", RestoreOptions { min_confidence: Some(0.85), ..RestoreOptions::default() });
+        assert_eq!((strict.text.as_str(), strict.edits.len()), ("axb", 0));
+    }
+
+    #[test]
+    fn an_empty_text_has_a_window() {
+        assert_eq!(run("", RestoreOptions::default()).passes, 1);
+    }
+}

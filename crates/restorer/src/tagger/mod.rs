@@ -1,0 +1,177 @@
+//! The edit tagger: a small bidirectional byte-level transformer over large hashed n-gram tables.
+//!
+//! For each byte it predicts keep, delete or replace, and for each gap up to a few inserted bytes; it runs again on its own
+//! output until nothing changes. It starts as the identity instead of having to learn to copy.
+
+mod config;
+mod decode;
+mod features;
+mod labels;
+mod loss;
+mod model;
+mod quantized;
+mod save;
+
+use std::path::Path;
+
+use candle_core::Device;
+use rayon::prelude::*;
+
+pub use config::{MODEL_TYPE, TaggerConfig};
+pub use labels::Example;
+
+use crate::checkpoint::CheckpointFiles;
+use crate::device::DeviceChoice;
+use crate::error::RestoreError;
+use crate::layers::Params;
+use crate::load::LoadOptions;
+use crate::restorer::{ModelInfo, Restoration, RestoreRequest, Restorer};
+use crate::rounds::{self, RoundLimits, Window};
+use crate::table::RowTable;
+use model::Network;
+
+/// Bytes that one packed forward pass takes on the CPU: enough rows for the matrix kernels, little enough for the cache.
+const PACK_BYTES: usize = 1024;
+/// Bytes that one packed forward pass takes on a GPU.
+const PACK_BYTES_GPU: usize = 1 << 16;
+
+/// An edit tagger.
+#[derive(Debug)]
+pub struct Tagger {
+    config: TaggerConfig,
+    network: Network,
+    tables: Vec<RowTable>,
+    device: Device,
+    limits: RoundLimits,
+    info: ModelInfo,
+    pool: Option<rayon::ThreadPool>,
+}
+
+impl Tagger {
+    /// A new model that leaves every text alone.
+    ///
+    /// # Errors
+    /// If the configuration cannot be used or the device is not there.
+    pub fn random(config: &TaggerConfig, options: &LoadOptions) -> Result<Self, RestoreError> {
+        config.validate()?;
+        let device = options.device.open()?;
+        let network = Network::new(Params::random(config.seed, &device), config)?;
+        network.start_as_identity()?;
+        let tables = model::new_tables(config);
+        Self::assemble(config.clone(), network, tables, device, options, 0.5, "new".into())
+    }
+
+    /// Loads a checkpoint directory.
+    ///
+    /// # Errors
+    /// If a file or a tensor is missing or has another form than the configuration says (the error names it).
+    pub fn load(dir: &Path, options: &LoadOptions) -> Result<Self, RestoreError> {
+        Self::from_files(&CheckpointFiles::read(dir)?, options)
+    }
+
+    /// Loads a checkpoint from its files.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_files(files: &CheckpointFiles, options: &LoadOptions) -> Result<Self, RestoreError> {
+        let loaded = save::read(files)?;
+        let device = options.device.open()?;
+        let path = files.path(crate::checkpoint::WEIGHTS);
+        let params = Params::from_tensors(path, MODEL_TYPE, loaded.dense, &device);
+        let network = Network::new(params, &loaded.config)?;
+        let threshold = loaded.restorer.min_confidence;
+        Self::assemble(loaded.config, network, loaded.tables, device, options, threshold, files.digest()?)
+    }
+
+    fn assemble(
+        config: TaggerConfig,
+        network: Network,
+        tables: Vec<RowTable>,
+        device: Device,
+        options: &LoadOptions,
+        min_confidence: f32,
+        digest: String,
+    ) -> Result<Self, RestoreError> {
+        if options.device == DeviceChoice::Cpu {
+            // Work is parallel over windows; a matrix product inside one stays on its thread.
+            gemm::set_threading_threshold(usize::MAX);
+        }
+        let dense: usize = network.vars().values().map(|v| v.elem_count()).sum();
+        let rows: usize = tables.iter().map(|t| t.rows() * t.dim()).sum();
+        let info = ModelInfo {
+            family: MODEL_TYPE.into(),
+            digest,
+            parameters: dense + rows,
+            window_bytes: config.window_bytes,
+            min_confidence,
+        };
+        let limits = RoundLimits {
+            window_bytes: config.window_bytes,
+            overlap_bytes: config.overlap_bytes,
+            max_rounds: config.max_rounds,
+            min_confidence,
+        };
+        let pool = options.thread_pool()?;
+        Ok(Self { config, network, tables, device, limits, info, pool })
+    }
+
+    /// The sizes.
+    pub fn config(&self) -> &TaggerConfig {
+        &self.config
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn network(&self) -> &Network {
+        &self.network
+    }
+
+    fn row_tables(&self) -> &[RowTable] {
+        &self.tables
+    }
+
+    fn set_threshold(&mut self, value: f32) {
+        self.limits.min_confidence = value;
+        self.info.min_confidence = value;
+    }
+
+    /// Proposes edits for all windows: packed into groups, the groups in parallel.
+    fn propose(&self, windows: &[Window]) -> Result<Vec<rounds::WindowEdits>, RestoreError> {
+        let budget = if self.device.is_cpu() { PACK_BYTES } else { PACK_BYTES_GPU };
+        let mut groups: Vec<Vec<&Window>> = Vec::new();
+        let mut bytes = usize::MAX;
+        for window in windows {
+            if bytes.saturating_add(window.text.len()) > budget {
+                groups.push(Vec::new());
+                bytes = 0;
+            }
+            bytes += window.text.len();
+            if let Some(group) = groups.last_mut() {
+                group.push(window);
+            }
+        }
+        let run = || groups.par_iter().map(|group| self.edit_windows(group)).collect::<Result<Vec<_>, _>>();
+        let proposals = match &self.pool {
+            Some(pool) => pool.install(run),
+            None => run(),
+        }?;
+        Ok(proposals.into_iter().flatten().collect())
+    }
+}
+
+impl Restorer for Tagger {
+    fn restore(&self, requests: &[RestoreRequest]) -> Result<Vec<Restoration>, RestoreError> {
+        rounds::restore(requests, &self.limits, |windows| self.propose(windows))
+    }
+
+    fn tokens(&self, text: &str) -> usize {
+        text.len() + 1
+    }
+
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+}
