@@ -47,9 +47,9 @@ class Clone:
     path: Path
     env: dict
 
-    def dvc(self, *arguments, status=0):
+    def dvc(self, *arguments, env=None, status=0):
         """Run `dvc` in the clone."""
-        return run([sys.executable, "-m", "dvc", *arguments], self.path, self.env, status)
+        return run([sys.executable, "-m", "dvc", *arguments], self.path, env or self.env, status)
 
     def git(self, *arguments):
         """Run `git` in the clone."""
