@@ -21,7 +21,7 @@ use crate::io_error::IoError;
 use crate::pair::{Pair, Passage};
 use crate::pairs::{PairMetadata, PairWriter};
 use crate::passage::passages;
-use crate::progress::{Observer, Progress};
+use crate::progress::{Observer, Progress, report};
 use crate::settings::CorruptSettings;
 use crate::split::{Split, document_id, split_of};
 
@@ -136,12 +136,14 @@ pub fn generate(
         if chunk.text_bytes >= CHUNK_TEXT_BYTES {
             let (done, total) = documents.progress();
             sink.take(&std::mem::take(&mut chunk), &mut |records| {
-                observer(Progress { stage: "generate", done, total, records });
+                report(observer, Progress { stage: "generate", done, total, records })
             })?;
         }
     }
     let (_, total) = documents.progress();
-    sink.take(&chunk, &mut |records| observer(Progress { stage: "generate", done: total, total, records }))?;
+    sink.take(&chunk, &mut |records| {
+        report(observer, Progress { stage: "generate", done: total, total, records })
+    })?;
     let Sink { writers, summary, .. } = sink;
     if summary.splits.iter().all(|split| split.documents == 0) {
         return Err(IoError::NoText { skipped: summary.skips.to_string() });
@@ -197,7 +199,11 @@ struct Sink<'s> {
 
 impl Sink<'_> {
     /// Makes and writes the pairs of a chunk; `observe` hears the number of pairs so far.
-    fn take(&mut self, chunk: &Chunk, observe: &mut dyn FnMut(u64)) -> Result<(), IoError> {
+    fn take(
+        &mut self,
+        chunk: &Chunk,
+        observe: &mut dyn FnMut(u64) -> Result<(), IoError>,
+    ) -> Result<(), IoError> {
         let CorpusSettings { window_bytes, min_passage_bytes, .. } = *self.corpus;
         let cut =
             |document: &Keyed| passages(&document.text, window_bytes, min_passage_bytes).collect::<Vec<_>>();
@@ -222,7 +228,7 @@ impl Sink<'_> {
                 self.summary.splits[document.split as usize].pairs += pairs.len() as u64;
                 pairs.into_iter().try_for_each(|pair| self.writers[document.split as usize].write(pair))?;
             }
-            observe(self.summary.splits.iter().map(|split| split.pairs).sum());
+            observe(self.summary.splits.iter().map(|split| split.pairs).sum())?;
         }
         Ok(())
     }

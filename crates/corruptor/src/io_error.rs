@@ -66,7 +66,7 @@ pub enum IoError {
     #[error("{place} has no column {column:?}: there are {available}; choose one of them")]
     MissingColumn {
         /// The file, and the record where records may differ.
-        place: Place,
+        place: Box<Place>,
         /// The column that was asked for.
         column: String,
         /// The columns there are, comma-separated.
@@ -78,7 +78,7 @@ pub enum IoError {
     )]
     NotText {
         /// The file, and the record where records may differ.
-        place: Place,
+        place: Box<Place>,
         /// The column that was asked for.
         column: String,
         /// The type found.
@@ -90,7 +90,7 @@ pub enum IoError {
     #[error("{place}: {message}; correct the file, or write it again")]
     Malformed {
         /// Where.
-        place: Place,
+        place: Box<Place>,
         /// What is wrong.
         message: String,
     },
@@ -98,7 +98,7 @@ pub enum IoError {
     #[error("{place}: a record of more than {limit_bytes} bytes; split it, or raise the limit")]
     TooLarge {
         /// Where it starts.
-        place: Place,
+        place: Box<Place>,
         /// The limit in bytes.
         limit_bytes: u64,
     },
@@ -114,7 +114,7 @@ pub enum IoError {
     )]
     AmbiguousId {
         /// The second document.
-        place: Place,
+        place: Box<Place>,
         /// The corpus name.
         source_name: String,
         /// The id.
@@ -168,6 +168,9 @@ pub enum IoError {
     /// The recipe cannot be read.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
+    /// The observer wanted no more.
+    #[error("stopped; nothing was written")]
+    Stopped,
     /// The threads could not be started.
     #[error("cannot start the worker threads: {0}; ask for fewer with --threads")]
     Threads(String),

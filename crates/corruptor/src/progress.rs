@@ -1,4 +1,8 @@
-//! How far long work has come, for whoever watches.
+//! How far long work has come, for whoever watches and may stop it.
+
+use std::ops::ControlFlow;
+
+use crate::io_error::IoError;
 
 /// A report of long work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,14 +11,24 @@ pub struct Progress<'a> {
     pub stage: &'a str,
     /// Bytes read of the stored input, or rows.
     pub done: u64,
-    /// All of them.
+    /// All of them; 0 while that is unknown.
     pub total: u64,
     /// Documents or pairs made or checked so far.
     pub records: u64,
 }
 
-/// Called between chunks of work, from the thread that does it.
-pub type Observer<'o> = dyn FnMut(Progress<'_>) + 'o;
+/// Called between chunks of work, from the thread that does it; [`ControlFlow::Break`] ends the work without an output.
+pub type Observer<'o> = dyn FnMut(Progress<'_>) -> ControlFlow<()> + 'o;
 
 /// The observer of those who do not watch.
-pub fn unobserved(_: Progress<'_>) {}
+pub fn unobserved(_: Progress<'_>) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// Reports, and turns the wish to stop into an error.
+pub(crate) fn report(observer: &mut Observer<'_>, progress: Progress<'_>) -> Result<(), IoError> {
+    match observer(progress) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(IoError::Stopped),
+    }
+}

@@ -65,10 +65,10 @@ pub(super) struct GenerateArguments {
     /// Column with the text
     #[arg(long, value_name = "NAME", default_value = DocumentOptions::DEFAULT_TEXT_COLUMN, env = "REVERTANT_TEXT_COLUMN")]
     pub(super) text_column: String,
-    /// Column with the document's id [default: doc_id where there is one, else a digest of the text]
+    /// Column with the document's id [default: a digest of the text, unless there is a column `doc_id`]
     #[arg(long, value_name = "NAME", env = "REVERTANT_ID_COLUMN")]
     pub(super) id_column: Option<String>,
-    /// Column with the corpus name [default: source where there is one]
+    /// Column with the corpus name [default: none, unless there is a column `source`]
     #[arg(long, value_name = "NAME", env = "REVERTANT_SOURCE_COLUMN")]
     pub(super) source_column: Option<String>,
     /// Corpus name of documents that bring none
@@ -106,7 +106,7 @@ pub(super) struct ApplyArguments {
     #[arg(default_value = "-", hide_default_value = true)]
     pub(super) text: String,
     /// Probability of an event at each position: the sum of all rates, kept in the recipe's proportions
-    #[arg(long, value_name = "X", env = "REVERTANT_RATE")]
+    #[arg(long, value_name = "X", value_parser = probability, env = "REVERTANT_RATE")]
     pub(super) rate: Option<f64>,
     /// Seed [default: the recipe's]
     #[arg(long, value_name = "N", env = "REVERTANT_SEED")]
@@ -120,6 +120,13 @@ pub(super) struct ApplyArguments {
     /// Print a JSON object with the corrupted text and the events
     #[arg(long)]
     pub(super) events: bool,
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if (0.0..=1.0).contains(&number) => Ok(number),
+        _ => Err(format!("{text} is no probability; give a number from 0 to 1")),
+    }
 }
 
 #[derive(Debug, Args)]

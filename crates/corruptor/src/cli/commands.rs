@@ -21,7 +21,7 @@ use super::watch::Watch;
 pub(super) fn corpus(arguments: &CorpusArguments) -> anyhow::Result<ExitCode> {
     let settings: CorpusSettings = load(&arguments.recipe)?.table("corpus")?;
     let options = CollectOptions { out: arguments.out.clone(), existing: existing(arguments.force) };
-    let mut watch = Watch::of_bytes("documents");
+    let mut watch = Watch::of_bytes("documents")?;
     let summary = collect(&settings, &options, &mut |progress| watch.observe(progress))?;
     watch.finish();
     writeln!(io::stdout(), "{summary}")?;
@@ -46,7 +46,7 @@ pub(super) fn generate(arguments: GenerateArguments) -> anyhow::Result<ExitCode>
         threads: arguments.threads.get(),
         ..GenerateOptions::new(arguments.input, arguments.out)
     };
-    let mut watch = Watch::of_bytes("pairs");
+    let mut watch = Watch::of_bytes("pairs")?;
     let summary =
         corruptor::generate::generate(&corpus, &corrupt, &options, &mut |progress| watch.observe(progress))?;
     watch.finish();
@@ -86,7 +86,7 @@ pub(super) fn apply(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
 
 pub(super) fn inspect(arguments: &InspectArguments) -> anyhow::Result<ExitCode> {
     let options = InspectOptions { threads: arguments.threads.get(), ..InspectOptions::default() };
-    let mut watch = Watch::of_rows();
+    let mut watch = Watch::of_rows()?;
     let inspection =
         corruptor::inspect::inspect(&arguments.pairs, &options, &mut |progress| watch.observe(progress))?;
     watch.finish();

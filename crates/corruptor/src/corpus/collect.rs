@@ -15,7 +15,7 @@ use crate::documents::{
     input_files,
 };
 use crate::io_error::IoError;
-use crate::progress::{Observer, Progress};
+use crate::progress::{Observer, Progress, report};
 use crate::settings::SettingsError;
 use crate::split::document_id;
 
@@ -73,7 +73,7 @@ pub fn collect(
     let mut unique = UniqueDocuments::default();
     for source in &settings.sources {
         let stage = format!("collect {}", source.name());
-        observer(Progress { stage: &stage, done: 0, total: 0, records: 0 });
+        report(observer, Progress { stage: &stage, done: 0, total: 0, records: 0 })?;
         let collected = match source {
             Source::Npm(npm) => {
                 let package = npm::fetch(npm)?;
@@ -137,7 +137,7 @@ impl Run<'_> {
                 }
             }
             let (done, total) = documents.progress();
-            observer(Progress { stage: &self.stage, done, total, records: summary.documents });
+            report(observer, Progress { stage: &self.stage, done, total, records: summary.documents })?;
         }
         if summary.documents == 0 {
             return Err(IoError::NoText { skipped: format!("source {}: {skips}", summary.name) });

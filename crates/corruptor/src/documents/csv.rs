@@ -34,7 +34,7 @@ impl Csv {
         let names: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
         let position = |column: &str| names.iter().position(|name| name == column);
         let missing = |column: &str| IoError::MissingColumn {
-            place: Place::of(&label),
+            place: Box::new(Place::of(&label)),
             column: column.to_owned(),
             available: names.join(", "),
         };
@@ -94,9 +94,9 @@ fn malformed(label: &Arc<Path>, error: &csv::Error) -> IoError {
     }
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => IoError::Malformed {
-            place,
+            place: Box::new(place),
             message: format!("a record of {len} fields where the header has {expected_len}"),
         },
-        _ => IoError::Malformed { place, message: error.to_string() },
+        _ => IoError::Malformed { place: Box::new(place), message: error.to_string() },
     }
 }

@@ -40,7 +40,7 @@ impl JsonLines {
             let mut limited = (&mut self.reader).take(limit_bytes + 1);
             let read = limited.read_until(b'\n', &mut line).map_err(read_error(&self.file))?;
             if read as u64 > limit_bytes {
-                return Err(IoError::TooLarge { place, limit_bytes });
+                return Err(IoError::TooLarge { place: Box::new(place), limit_bytes });
             }
             self.lines += u64::from(read > 0);
             self.offset += read as u64;
@@ -61,7 +61,7 @@ impl JsonLines {
         };
         let bare = if start == 0 { text.trim_start_matches('\u{feff}') } else { text };
         let mut object: Map<String, Value> = serde_json::from_str(bare).map_err(|error| {
-            IoError::Malformed { place: place.clone(), message: format!("no JSON object: {error}") }
+            IoError::Malformed { place: Box::new(place.clone()), message: format!("no JSON object: {error}") }
         })?;
         let options = &self.options;
         let doc_id = optional(&mut object, &options.id_column, &place)?;
@@ -115,7 +115,7 @@ fn optional(
 }
 
 fn missing(column: &str, object: &Map<String, Value>, place: Place) -> IoError {
-    IoError::MissingColumn { place, column: column.to_owned(), available: keys(object) }
+    IoError::MissingColumn { place: Box::new(place), column: column.to_owned(), available: keys(object) }
 }
 
 fn not_text(column: &str, value: &Value, object: &Map<String, Value>, place: Place) -> IoError {
@@ -125,7 +125,12 @@ fn not_text(column: &str, value: &Value, object: &Map<String, Value>, place: Pla
         Value::Array(_) => "a list",
         _ => "an object",
     };
-    IoError::NotText { place, column: column.to_owned(), found: found.to_owned(), available: keys(object) }
+    IoError::NotText {
+        place: Box::new(place),
+        column: column.to_owned(),
+        found: found.to_owned(),
+        available: keys(object),
+    }
 }
 
 fn keys(object: &Map<String, Value>) -> String {

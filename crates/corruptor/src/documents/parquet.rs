@@ -164,7 +164,7 @@ fn check(schema: &Schema, label: &Path, column: &str, fits: fn(&DataType) -> boo
         return Ok(());
     }
     Err(IoError::NotText {
-        place: Place::file(label),
+        place: Box::new(Place::file(label)),
         column: column.to_owned(),
         found: field.data_type().to_string(),
         available: columns(schema),
@@ -182,7 +182,7 @@ fn optional(schema: &Schema, label: &Path, column: &Column) -> Result<Option<Str
 
 fn missing(schema: &Schema, label: &Path, column: &str) -> IoError {
     IoError::MissingColumn {
-        place: Place::file(label),
+        place: Box::new(Place::file(label)),
         column: column.to_owned(),
         available: columns(schema),
     }

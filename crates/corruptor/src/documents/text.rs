@@ -20,7 +20,7 @@ pub(super) fn read(
     let mut bytes = Vec::new();
     open(file, counter)?.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(read_error(file))?;
     if bytes.len() as u64 > limit_bytes {
-        return Err(IoError::TooLarge { place, limit_bytes });
+        return Err(IoError::TooLarge { place: Box::new(place), limit_bytes });
     }
     if bytes.is_empty() {
         return Ok(Record::Skipped(Skip { place, reason: SkipReason::Empty }));

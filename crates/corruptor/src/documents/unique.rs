@@ -29,7 +29,7 @@ impl UniqueDocuments {
         }
         match doc_id {
             Some(doc_id) if !self.ids.insert(digest(&[source, doc_id])) => Err(IoError::AmbiguousId {
-                place: place.clone(),
+                place: Box::new(place.clone()),
                 source_name: source.to_owned(),
                 doc_id: doc_id.to_owned(),
             }),

@@ -92,7 +92,8 @@ fn marked(pair: &Pair) -> Option<String> {
     for event in &pair.events {
         let start = event.start as usize;
         out += &escaped(pair.original.get(at..start)?);
-        out += &format!("<del>{}</del><ins>{}</ins>", escaped(&event.removed), escaped(&event.replacement));
+        let _ =
+            write!(out, "<del>{}</del><ins>{}</ins>", escaped(&event.removed), escaped(&event.replacement));
         at = start + event.removed.len();
     }
     out += &escaped(pair.original.get(at..)?);

@@ -14,7 +14,7 @@ use crate::generate::thread_pool;
 use crate::io_error::IoError;
 use crate::pair::Pair;
 use crate::pairs::{Pairs, read_pairs};
-use crate::progress::{Observer, Progress};
+use crate::progress::{Observer, Progress, report};
 use crate::split::Split;
 
 /// How [`inspect`] works.
@@ -133,7 +133,10 @@ impl Walk<'_> {
             let taken = examples_left.min(chunk.pairs.len());
             self.found.examples.extend_from_slice(&chunk.pairs[..taken]);
             examples_left -= taken;
-            observer(Progress { stage: &stage, done: statistics.rows, total, records: statistics.rows });
+            report(
+                observer,
+                Progress { stage: &stage, done: statistics.rows, total, records: statistics.rows },
+            )?;
         }
         statistics.finish();
         self.found.splits.push((name.to_owned(), statistics));

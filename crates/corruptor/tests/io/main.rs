@@ -1,0 +1,12 @@
+//! Black-box tests of files: documents, corpora, pairs, and the program.
+#![cfg(feature = "cli")]
+
+mod bad_input;
+mod corpus;
+mod documents;
+mod generate;
+mod helpers;
+mod inspect;
+mod pairs;
+mod program;
+mod rates;
