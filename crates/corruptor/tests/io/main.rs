@@ -5,6 +5,7 @@ mod bad_input;
 mod corpus;
 mod documents;
 mod generate;
+mod golden;
 mod helpers;
 mod inspect;
 mod pairs;
