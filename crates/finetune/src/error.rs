@@ -64,6 +64,12 @@ pub enum FinetuneError {
         /// The step it has reached.
         step: u64,
     },
+    /// Another process trains in the output directory.
+    #[error("{} is in use by another process that trains; wait for it, or name another directory with --out", path.display())]
+    Busy {
+        /// The run's state directory.
+        path: PathBuf,
+    },
     /// The run in the output directory was started with something else.
     #[error(
         "{} cannot go on, since {what} was {saved} and is now {now}; \

@@ -48,14 +48,14 @@ impl Progress {
         if last.is_none_or(|last| last.elapsed() >= LINE_EVERY) {
             *last = Some(Instant::now());
             let (position, length) = (self.bar.position(), self.bar.length().unwrap_or(0));
-            self.line(&format!("{} {position}/{length} {}", self.label, message()));
+            Self::line(&format!("{} {position}/{length} {}", self.label, message()));
         }
     }
 
     /// Says something that should stay.
     pub fn note(&self, text: &str) {
         if self.plain {
-            self.line(text);
+            Self::line(text);
         } else {
             self.bar.println(text);
         }
@@ -67,7 +67,7 @@ impl Progress {
     }
 
     /// A closed standard error is no reason to stop working.
-    fn line(&self, text: &str) {
+    fn line(text: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 }

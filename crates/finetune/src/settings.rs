@@ -1,5 +1,7 @@
 //! The recipe's `[train]` and `[evaluate]` tables.
 
+use std::fmt::Display;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::FinetuneError;
@@ -119,14 +121,9 @@ impl TrainSettings {
         let decay = self.weight_decay;
         require("train", "weight_decay", decay, decay >= 0.0 && decay.is_finite(), "a number from 0")?;
         let grid = &self.confidence_grid;
+        let shown = format!("{grid:?}");
         let fits = !grid.is_empty() && grid.iter().all(|c| (0.0..=1.0).contains(c));
-        require(
-            "train",
-            "confidence_grid",
-            format!("{grid:?}"),
-            fits,
-            "at least one number, each from 0 to 1",
-        )
+        require("train", "confidence_grid", shown.as_str(), fits, "at least one number, each from 0 to 1")
     }
 }
 
@@ -166,7 +163,7 @@ impl EvaluateSettings {
 fn require(
     table: &'static str,
     key: &'static str,
-    value: impl ToString,
+    value: impl Display + Copy,
     fits: bool,
     expected: &'static str,
 ) -> Result<(), FinetuneError> {

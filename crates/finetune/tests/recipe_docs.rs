@@ -1,5 +1,7 @@
 //! `docs/recipes.md` names every key of a recipe, with the default that the code has.
 
+use std::fmt::Write as _;
+
 use corruptor::corpus::CorpusSettings;
 use corruptor::{CorruptSettings, Recipe};
 use finetune::settings::{EvaluateSettings, TrainSettings};
@@ -16,7 +18,7 @@ fn documented(table: &str) -> Value {
     for row in section.expect("a section for the table").lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         if let [key, _unit, default, _meaning] = cells[..] {
-            toml += &format!("{} = {}\n", key.trim_matches('`'), default.trim_matches('`'));
+            writeln!(toml, "{} = {}", key.trim_matches('`'), default.trim_matches('`')).unwrap();
         }
     }
     let recipe = Recipe::parse(&toml, "docs/recipes.md").expect("defaults in TOML");

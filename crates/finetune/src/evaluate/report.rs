@@ -1,5 +1,7 @@
 //! The HTML report: the figures, and restored texts to look at; one file without anything from elsewhere.
 
+use std::fmt::Write as _;
+
 use super::output::{HEADINGS, cells, rows};
 use super::{Evaluation, Restored};
 
@@ -20,8 +22,9 @@ pub fn html(evaluation: &Evaluation, restored: &[Restored], examples: usize) -> 
         evaluation.min_confidence,
         evaluation.overall.resampled,
     );
+    // Writing to a string cannot fail.
     for heading in HEADINGS {
-        page += &format!("<th>{heading}</th>");
+        let _ = write!(page, "<th>{heading}</th>");
     }
     page += "</tr>\n";
     for (name, figures) in rows(evaluation) {
@@ -30,9 +33,9 @@ pub fn html(evaluation: &Evaluation, restored: &[Restored], examples: usize) -> 
             (_, true) => "lost",
             _ => "open",
         };
-        page += &format!("<tr class=\"{class}\">");
+        let _ = write!(page, "<tr class=\"{class}\">");
         for cell in cells(&name, figures) {
-            page += &format!("<td>{}</td>", escape(&cell));
+            let _ = write!(page, "<td>{}</td>", escape(&cell));
         }
         page += "</tr>\n";
     }
@@ -56,7 +59,7 @@ fn example(restored: &Restored) -> String {
         scored.counts.errors_after
     );
     for (name, text) in texts {
-        block += &format!("<dt>{name}</dt><dd>{}</dd>\n", escape(text));
+        let _ = writeln!(block, "<dt>{name}</dt><dd>{}</dd>", escape(text));
     }
     block + "</dl>\n"
 }

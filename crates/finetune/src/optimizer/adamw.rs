@@ -22,6 +22,17 @@ enum Moments {
     Device { first: Tensor, second: Tensor },
 }
 
+/// The moments of one parameter, on the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SavedMoments {
+    /// The parameter's name.
+    pub name: String,
+    /// First moment, one value an element.
+    pub first: Vec<f32>,
+    /// Second moment, one value an element.
+    pub second: Vec<f32>,
+}
+
 /// The factors of one update that are the same for all elements of a parameter.
 #[derive(Clone, Copy)]
 struct Factors {
@@ -107,18 +118,19 @@ impl AdamW {
         Ok(())
     }
 
-    /// The moments as float32 values, `(name, first, second)` a parameter.
+    /// Copies of the moments, in the order of [`Self::parameters`].
     ///
     /// # Errors
     /// If they cannot be copied from the device.
-    pub fn moments(&self) -> Result<Vec<(String, Vec<f32>, Vec<f32>)>> {
+    pub fn moments(&self) -> Result<Vec<SavedMoments>> {
         let values = |((name, _), moments): (&(String, Var), &Moments)| -> Result<_> {
-            Ok(match moments {
-                Moments::Host { first, second } => (name.clone(), first.clone(), second.clone()),
+            let (first, second) = match moments {
+                Moments::Host { first, second } => (first.clone(), second.clone()),
                 Moments::Device { first, second } => {
-                    (name.clone(), first.flatten_all()?.to_vec1()?, second.flatten_all()?.to_vec1()?)
+                    (first.flatten_all()?.to_vec1()?, second.flatten_all()?.to_vec1()?)
                 }
-            })
+            };
+            Ok(SavedMoments { name: name.clone(), first, second })
         };
         self.parameters.iter().zip(&self.moments).map(values).collect()
     }

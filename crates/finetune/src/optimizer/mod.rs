@@ -10,7 +10,7 @@ use candle_core::Var;
 use restorer::RowTable;
 
 pub use adagrad::RowWiseAdagrad;
-pub use adamw::{AdamW, AdamWSettings};
+pub use adamw::{AdamW, AdamWSettings, SavedMoments};
 pub use gradients::{Gradients, MicroBatchGradients, RowGradients, reduce};
 
 use crate::error::FinetuneError;

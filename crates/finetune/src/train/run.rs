@@ -13,7 +13,7 @@ use super::card::{SourceFacts, TrainingFacts, source_facts, write_card};
 use super::finish::finish;
 use super::identity::check_agreement;
 use super::log::{EvaluationRecord, RunLog, StepRecord};
-use super::state::{Best, Identity, RunState, StateFiles};
+use super::state::{Best, Identity, RunLock, RunState, StateFiles};
 use super::step::gradients;
 use super::validate::ValidationSets;
 use crate::batch::{Batch, BatchPlan, Batches, TrainingPairs};
@@ -127,6 +127,7 @@ pub(super) struct Run<'a, M> {
     train_pairs: Vec<Pair>,
     pub(super) workers: Workers,
     pub(super) progress: Progress,
+    _lock: RunLock,
     optimizer: Optimizer,
     schedule: Schedule,
     log: RunLog,
@@ -152,7 +153,8 @@ impl<'a, M: Trainable> Run<'a, M> {
         let parameters = model.parameters();
         let on_cpu = parameters.iter().all(|(_, var)| var.device().is_cpu());
         let mut optimizer = Optimizer::new(parameters, model.tables(), &settings)?;
-        let files = StateFiles::open(&options.out)?;
+        let files = StateFiles::of(&options.out);
+        let lock = files.lock()?;
         if options.existing == Existing::Overwrite {
             files.clear()?;
         }
@@ -181,6 +183,7 @@ impl<'a, M: Trainable> Run<'a, M> {
             },
             validation: ValidationSets::new(valid_pairs, &channel, settings.seed)?,
             workers: Workers::new(if on_cpu { options.threads } else { 1 })?,
+            _lock: lock,
             sources: source_facts(&train_pairs),
             started: Instant::now(),
             elapsed_before_s: state.elapsed_s,
@@ -239,18 +242,17 @@ impl<'a, M: Trainable> Run<'a, M> {
             if let Some(last) = batches.last() {
                 self.state.cursor = last.next;
             }
-            match norm {
-                Some(norm) => {
-                    skipped_in_a_row = 0;
-                    window.add(sum.loss, sum.labels, sum.tokens, started.elapsed());
-                    self.report_step(&mut window, learning_rate, norm)?;
-                }
-                None => {
-                    skipped_in_a_row += 1;
-                    self.report_skip(skipped_in_a_row)?;
-                }
+            if let Some(norm) = norm {
+                skipped_in_a_row = 0;
+                window.add(sum.loss, sum.labels, sum.tokens, started.elapsed());
+                self.report_step(&mut window, learning_rate, norm)?;
+            } else {
+                skipped_in_a_row += 1;
+                self.report_skip(skipped_in_a_row)?;
             }
-            if self.state.step % self.settings.eval_steps == 0 || self.state.step == self.settings.steps {
+            if self.state.step.is_multiple_of(self.settings.eval_steps)
+                || self.state.step == self.settings.steps
+            {
                 self.evaluate()?;
             }
             if saved.elapsed().as_secs_f64() > self.settings.save_minutes * 60.0 {
@@ -295,7 +297,7 @@ impl<'a, M: Trainable> Run<'a, M> {
                 "loss {loss:.4} lr {learning_rate:.2e} grad {gradient_norm:.3} {tokens_per_second:.0} tok/s"
             )
         });
-        if self.state.step % self.settings.log_steps == 0 || self.state.step == self.settings.steps {
+        if self.state.step.is_multiple_of(self.settings.log_steps) || self.state.step == self.settings.steps {
             self.log.write(&record)?;
             *window = Window::default();
         }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use candle_core::{Tensor, Var};
@@ -14,10 +15,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::Cursor;
 use crate::error::FinetuneError;
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Optimizer, SavedMoments};
 
 /// Version of the state file's layout.
 const FORMAT: u32 = 1;
+
+/// What a run leaves beside its state and its log.
+const CHECKPOINT_FILES: [&str; 5] =
+    ["model.safetensors", "restorer.json", "config.json", "README.md", "metrics.json"];
 
 /// What a run was started with; a resumed run must agree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,23 +94,43 @@ pub struct StateFiles {
     directory: PathBuf,
 }
 
+/// Held by the one process that trains in a run's directory.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
 impl StateFiles {
-    /// The state files under `run`; the directory is made, and what an interrupted write has left is removed.
+    /// The state files under `run`.
+    pub fn of(run: &Path) -> Self {
+        Self { directory: run.join("state") }
+    }
+
+    /// Makes the directory, keeps other processes out, and removes what an interrupted write has left.
     ///
     /// # Errors
-    /// If the directory cannot be made or read.
-    pub fn open(run: &Path) -> Result<Self, FinetuneError> {
-        let directory = run.join("state");
-        std::fs::create_dir_all(&directory).map_err(FinetuneError::file(&directory, "create"))?;
-        for directory in [run, &directory] {
+    /// If the directory cannot be made or read, or another process trains in it.
+    pub fn lock(&self) -> Result<RunLock, FinetuneError> {
+        let directory = &self.directory;
+        std::fs::create_dir_all(directory).map_err(FinetuneError::file(directory, "create"))?;
+        let path = directory.join("lock");
+        let file = File::create(&path).map_err(FinetuneError::file(&path, "create"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(FinetuneError::Busy { path: directory.clone() }),
+            Err(TryLockError::Error(error)) => return Err(FinetuneError::file(&path, "lock")(error)),
+        }
+        for directory in directory.parent().into_iter().chain([directory.as_path()]) {
             let entries = std::fs::read_dir(directory).map_err(FinetuneError::file(directory, "read"))?;
-            let interrupted = |name: &str| name.starts_with('.') && name.ends_with(".tmp");
-            for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(interrupted))
-            {
-                std::fs::remove_file(entry.path()).map_err(FinetuneError::file(&entry.path(), "remove"))?;
+            let interrupted = |path: &Path| {
+                path.extension().is_some_and(|extension| extension == "tmp")
+                    && path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+            };
+            for path in entries.flatten().map(|entry| entry.path()).filter(|path| interrupted(path)) {
+                std::fs::remove_file(&path).map_err(FinetuneError::file(&path, "remove"))?;
             }
         }
-        Ok(Self { directory })
+        Ok(RunLock { _file: file })
     }
 
     fn run_file(&self) -> PathBuf {
@@ -127,7 +152,7 @@ impl StateFiles {
         optimizer: &Optimizer,
     ) -> Result<(), FinetuneError> {
         let mut tensors = weights(optimizer.dense.parameters(), model.tables())?;
-        for (name, first, second) in
+        for SavedMoments { name, first, second } in
             optimizer.dense.moments().map_err(FinetuneError::tensor("saving the moments"))?
         {
             tensors.push((format!("first.{name}"), Values::new(first)));
@@ -204,12 +229,14 @@ impl StateFiles {
         Saved::parse(&path, &bytes)?.load_weights(&model.parameters(), model.tables())
     }
 
-    /// Removes all state.
+    /// Removes all state and the checkpoint that came of it.
     ///
     /// # Errors
     /// If a file cannot be removed.
     pub fn clear(&self) -> Result<(), FinetuneError> {
-        for path in [self.run_file(), self.best_file()] {
+        let run = self.directory.parent().unwrap_or(&self.directory);
+        let checkpoint = CHECKPOINT_FILES.map(|name| run.join(name));
+        for path in [self.run_file(), self.best_file()].into_iter().chain(checkpoint) {
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(FinetuneError::file(&path, "remove")(error));
