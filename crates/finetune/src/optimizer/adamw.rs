@@ -186,3 +186,36 @@ fn update_device(
     let update = (first.div(&root)? * f64::from(f.rate))?;
     var.set(&((var.as_detached_tensor() * f64::from(f.keep))? - update)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What runs on a GPU, run on the CPU.
+    #[test]
+    fn both_forms_of_the_update_agree() {
+        let start = [0.5f32, -1.0, 2.0];
+        let factors = |step: i32| Factors {
+            keep: 0.999,
+            scale: 0.5,
+            beta1: 0.9,
+            beta2: 0.98,
+            rate: 0.01 / (1.0 - 0.9f32.powi(step)),
+            second_correction: (1.0 - 0.98f32.powi(step)).sqrt().recip(),
+            epsilon: 1e-8,
+        };
+        let (mut weights, mut m, mut v) = (start, [0.0f32; 3], [0.0f32; 3]);
+        let var = Var::new(&start, &Device::Cpu).unwrap();
+        let mut first = var.zeros_like().unwrap().detach();
+        let mut second = first.clone();
+        for step in 1..6 {
+            let gradient = [step as f32, -0.1, 1e-3 * (3 - step) as f32];
+            update_host(&mut weights, &mut m, &mut v, &gradient, factors(step));
+            let gradient = Tensor::new(&gradient, &Device::Cpu).unwrap();
+            update_device(&var, &mut first, &mut second, &gradient, factors(step)).unwrap();
+            for (host, device) in weights.iter().zip(var.to_vec1::<f32>().unwrap()) {
+                assert!((host - device).abs() < 1e-6, "{host} is not {device}");
+            }
+        }
+    }
+}
