@@ -22,7 +22,7 @@ revertant_cuda_wheels=(
 
 revertant_cuda_layout() {
   local root=$1 part library name
-  python3 -m pip install --quiet --no-deps --no-compile --root-user-action=ignore --target "$root/wheels" \
+  python3 -m pip install --quiet --upgrade --no-deps --no-compile --root-user-action=ignore --target "$root/wheels" \
     "${revertant_cuda_wheels[@]}" || return 1
 
   mkdir -p "$root/include" "$root/lib/stubs" || return 1
