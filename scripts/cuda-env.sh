@@ -42,14 +42,13 @@ revertant_cuda_layout() {
 # No wheel has libcuda, which comes with the driver. The linker only needs its names; each stub answers
 # CUDA_ERROR_STUB_LIBRARY (34).
 revertant_libcuda_stub() {
-  local bindings names
+  local bindings
   bindings=$(find "${CARGO_HOME:-$HOME/.cargo}"/registry/src -path '*/cudarc-0.19.*/src/driver/sys/mod.rs' | sort | tail -n 1)
   if [ -z "$bindings" ]; then
     echo "scripts/cuda-env.sh: no source of cudarc 0.19 found; run cargo fetch first" >&2
     return 1
   fi
-  names=$(grep -ohE '\bcu[A-Z][A-Za-z0-9_]+\b' "$bindings" | sort -u)
-  sed 's/.*/int &(void) { return 34; }/' <<<"$names" |
+  grep -ohE '\bcu[A-Z][A-Za-z0-9_]+\b' "$bindings" | sort -u | sed 's/.*/int &(void) { return 34; }/' |
     cc -x c -shared -fPIC -w -Wl,-soname,libcuda.so.1 -o "$1" -
 }
 
