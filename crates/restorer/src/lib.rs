@@ -17,6 +17,7 @@ mod restorer;
 mod rounds;
 mod table;
 pub mod tagger;
+mod threads;
 pub mod train;
 
 pub use device::DeviceChoice;
@@ -24,3 +25,4 @@ pub use error::RestoreError;
 pub use load::{LoadOptions, load, load_embedded};
 pub use restorer::{ModelInfo, Restoration, RestoreOptions, RestoreRequest, Restorer};
 pub use table::{RowTable, RowUse};
+pub use threads::keep_operations_on_their_thread;
