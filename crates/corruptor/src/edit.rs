@@ -87,7 +87,7 @@ pub fn compose_edits(intermediate: &str, first: &[Edit], second: &[Edit]) -> Vec
         loop {
             if let Some(edit) = first.next_if(|e| place(e, shift) <= end) {
                 end = end.max(place(edit, shift) + edit.replacement.len());
-                shift += edit.replacement.len() as isize - (edit.end - edit.start) as isize;
+                shift += edit.replacement.len().cast_signed() - (edit.end - edit.start).cast_signed();
                 confidence *= edit.confidence;
             } else if let Some(edit) = second.next_if(|e| e.start <= end) {
                 replacement.push_str(&intermediate[copied_to..edit.start]);
