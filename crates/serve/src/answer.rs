@@ -1,0 +1,23 @@
+//! A restoration as JSON: the same for every route and command.
+
+use corruptor::Edit;
+use restorer::Restoration;
+use serde::Serialize;
+
+/// A restored text.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RestorationBody {
+    /// The restored text.
+    pub text: String,
+    /// What was changed: `start` and `end` are bytes of the input, `end` excluded.
+    pub edits: Vec<Edit>,
+    /// Probability that the restored text is the original.
+    pub confidence: f32,
+}
+
+impl From<Restoration> for RestorationBody {
+    fn from(restoration: Restoration) -> Self {
+        let Restoration { text, edits, confidence, .. } = restoration;
+        Self { text, edits, confidence }
+    }
+}

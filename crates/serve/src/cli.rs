@@ -1,0 +1,218 @@
+//! The command line, as it is written. Every flag is also read from its environment variable; the flag wins.
+
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use restorer::{DeviceChoice, RestoreOptions};
+
+use crate::{
+    batch,
+    http::{server::ConnectionLimits, state::RequestLimits},
+    logging::LogFormat,
+    options::{parse_max_rounds, parse_min_confidence},
+    scheduler::Limits,
+};
+
+/// Restores corrupted text: as an HTTP server, one text, or whole files.
+#[derive(Debug, Parser)]
+#[command(name = "serve", version)]
+pub struct Cli {
+    /// Log lines as text or as JSON objects.
+    #[arg(long, global = true, env = "REVERTANT_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+    /// What is logged: a level (error, warn, info, debug, trace), or a list such as info,serve=debug.
+    #[arg(long, global = true, env = "REVERTANT_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the HTTP API.
+    Http(HttpArgs),
+    /// Restore one text and print it.
+    Restore(RestoreArgs),
+    /// Restore a column of a Parquet file, or of every Parquet file of a directory.
+    Batch(BatchArgs),
+}
+
+/// Which model, and where it runs.
+#[derive(Debug, Clone, Args)]
+pub struct ModelArgs {
+    /// Checkpoint directory; the checkpoint built into the program unless given.
+    #[arg(long, env = "REVERTANT_MODEL", value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// Where the model runs: cpu or cuda:N.
+    #[arg(long, env = "REVERTANT_DEVICE", default_value = "cpu")]
+    pub device: DeviceChoice,
+    /// Threads that the model uses; all cores unless given.
+    #[arg(long, env = "REVERTANT_THREADS", value_parser = parse_count)]
+    pub threads: Option<usize>,
+}
+
+/// How texts are restored.
+#[derive(Debug, Clone, Args)]
+pub struct OptionArgs {
+    /// Apply only edits at least this probable, from 0 to 1; the model's own threshold unless given.
+    #[arg(long, env = "REVERTANT_MIN_CONFIDENCE", value_parser = parse_min_confidence, value_name = "P")]
+    pub min_confidence: Option<f32>,
+    /// Restore the restored text again, up to this many rounds; the model's own number unless given.
+    #[arg(long, env = "REVERTANT_MAX_ROUNDS", value_parser = parse_max_rounds, value_name = "N")]
+    pub max_rounds: Option<usize>,
+}
+
+impl From<&OptionArgs> for RestoreOptions {
+    fn from(args: &OptionArgs) -> Self {
+        Self { min_confidence: args.min_confidence, max_rounds: args.max_rounds }
+    }
+}
+
+/// `serve http`.
+#[derive(Debug, Args)]
+pub struct HttpArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub model: ModelArgs,
+    /// Address and port to listen on; port 0 takes any free one and logs it.
+    #[arg(long, env = "REVERTANT_LISTEN", default_value = "127.0.0.1:8080", value_name = "HOST:PORT", value_parser = parse_address)]
+    pub listen: String,
+    /// Bytes of a request's body, at most.
+    #[arg(long, env = "REVERTANT_MAX_BODY_BYTES", default_value_t = RequestLimits::DEFAULT_BODY_BYTES, value_parser = parse_count)]
+    pub max_body_bytes: usize,
+    /// Seconds for a request's body to arrive.
+    #[arg(long, env = "REVERTANT_BODY_SECONDS", default_value_t = Seconds(RequestLimits::DEFAULT_BODY_TIME))]
+    pub body_seconds: Seconds,
+    /// Seconds for a request to be answered; then it is dropped, with status 504.
+    #[arg(long, env = "REVERTANT_REQUEST_SECONDS", default_value_t = Seconds(RequestLimits::DEFAULT_ANSWER_TIME))]
+    pub request_seconds: Seconds,
+    /// Texts that may wait for the model; more are refused, with status 429.
+    #[arg(long, env = "REVERTANT_QUEUE_TEXTS", default_value_t = Limits::DEFAULT_QUEUE_TEXTS, value_parser = parse_count)]
+    pub queue_texts: usize,
+    /// Tokens that may wait for the model; more are refused, with status 429.
+    #[arg(long, env = "REVERTANT_QUEUE_TOKENS", default_value_t = Limits::DEFAULT_QUEUE_TOKENS, value_parser = parse_count)]
+    pub queue_tokens: usize,
+    /// Texts that the model gets at a time, at most.
+    #[arg(long, env = "REVERTANT_BATCH_TEXTS", default_value_t = Limits::DEFAULT_BATCH_TEXTS, value_parser = parse_count)]
+    pub batch_texts: usize,
+    /// Tokens that the model gets at a time, at most; a single longer text goes alone.
+    #[arg(long, env = "REVERTANT_BATCH_TOKENS", default_value_t = Limits::DEFAULT_BATCH_TOKENS, value_parser = parse_count)]
+    pub batch_tokens: usize,
+    /// Connections at a time.
+    #[arg(long, env = "REVERTANT_MAX_CONNECTIONS", default_value_t = ConnectionLimits::DEFAULT_CONNECTIONS, value_parser = parse_count)]
+    pub max_connections: usize,
+    /// Seconds for which an idle connection stays open, and in which a request's head must arrive.
+    #[arg(long, env = "REVERTANT_IDLE_SECONDS", default_value_t = Seconds(ConnectionLimits::DEFAULT_HEAD_TIME))]
+    pub idle_seconds: Seconds,
+    /// After SIGTERM, seconds to be unready and still take requests, for load balancers to notice.
+    #[arg(long, env = "REVERTANT_UNREADY_SECONDS", default_value = "0")]
+    pub unready_seconds: Seconds,
+    /// After that, seconds in which the requests that are there are answered.
+    #[arg(long, env = "REVERTANT_DRAIN_SECONDS", default_value = "30")]
+    pub drain_seconds: Seconds,
+}
+
+/// `serve restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The text; `-`, or none, reads standard input.
+    pub text: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub options: OptionArgs,
+    /// Print the text, its edits and its confidence as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `serve batch`.
+#[derive(Debug, Args)]
+pub struct BatchArgs {
+    /// Parquet file, or a directory of them.
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// Parquet file to write, or the directory for them; replaced where it is there.
+    #[arg(value_name = "OUT")]
+    pub output: PathBuf,
+    /// Column of texts.
+    #[arg(long, env = "REVERTANT_COLUMN", default_value = batch::DEFAULT_COLUMN)]
+    pub column: String,
+    /// Replace columns named restored, edits, confidence or error.
+    #[arg(long)]
+    pub overwrite_columns: bool,
+    /// Tokens that the model gets at a time, at most; a single longer text goes alone.
+    #[arg(long, env = "REVERTANT_BATCH_TOKENS", default_value_t = Limits::DEFAULT_BATCH_TOKENS, value_parser = parse_count)]
+    pub batch_tokens: usize,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub options: OptionArgs,
+}
+
+/// A time on the command line, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seconds(pub Duration);
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let seconds: f64 =
+            text.parse().map_err(|_| "it is a number of seconds, such as 30 or 0.5".to_owned())?;
+        Duration::try_from_secs_f64(seconds).map(Self).map_err(|error| error.to_string())
+    }
+}
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.as_secs_f64())
+    }
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("it is a whole number from 1".to_owned()),
+        Ok(count) => Ok(count),
+    }
+}
+
+fn parse_address(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        _ => Err("it is a host and a port, such as 127.0.0.1:8080".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn values_are_checked_at_the_edge() {
+        assert_eq!("0.5".parse(), Ok(Seconds(Duration::from_millis(500))));
+        for bad in ["-1", "soon", "1e300", "NaN"] {
+            assert!(bad.parse::<Seconds>().is_err(), "{bad}");
+        }
+        assert!(parse_count("0").is_err() && parse_count("-1").is_err());
+        for good in ["127.0.0.1:0", "[::1]:8080", "localhost:80"] {
+            assert!(parse_address(good).is_ok(), "{good}");
+        }
+        for bad in ["8080", ":8080", "localhost", "localhost:http", "1.2.3.4:99999"] {
+            assert!(parse_address(bad).is_err(), "{bad}");
+        }
+    }
+}

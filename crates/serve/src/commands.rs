@@ -1,0 +1,38 @@
+//! The commands: from parsed arguments to done or failed.
+
+mod batch;
+mod http;
+mod restore;
+
+use std::sync::Arc;
+
+use restorer::Restorer;
+
+use crate::{
+    cli::{Cli, Command, ModelArgs},
+    failure::Failure,
+    logging,
+    model::{self, ModelSource},
+};
+
+/// Does what the command line says.
+///
+/// # Errors
+///
+/// [`Failure`], which knows its exit status and a hint.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    logging::start(cli.log_format, &cli.log)?;
+    match cli.command {
+        Command::Http(args) => http::run(&args),
+        Command::Restore(args) => restore::run(&args),
+        Command::Batch(args) => batch::run(args),
+    }
+}
+
+fn load_model(args: &ModelArgs) -> Result<Arc<dyn Restorer>, Failure> {
+    let source = ModelSource::from(args.model.clone());
+    let model = model::load(&source, args.device, args.threads)?;
+    let info = model.info();
+    tracing::debug!(family = info.family, digest = info.digest, parameters = info.parameters, "model loaded");
+    Ok(model)
+}

@@ -1,0 +1,142 @@
+//! `serve http`: the server from start to drained.
+
+use std::{sync::Arc, time::Duration};
+
+use restorer::{RestoreRequest, Restorer};
+use tokio::net::TcpListener;
+
+use crate::{
+    cli::HttpArgs,
+    contain::restore_each,
+    failure::Failure,
+    http::{
+        server::{ConnectionLimits, Draining, listen, serve},
+        state::{AppState, RequestLimits},
+    },
+    metrics,
+    routes::router,
+    scheduler::{Limits, Scheduler},
+    shutdown::Signals,
+};
+
+use super::load_model;
+
+/// Text of the self-check: restored once before the server is ready.
+const SELF_CHECK: &str = "The quick brwn fox jumps over the lazy dog.";
+
+/// Serves until a signal comes and everything is answered.
+pub(super) fn run(args: &HttpArgs) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Failure::system("start the runtime"))?;
+    let served = runtime.block_on(http(args));
+    // A model that still works on a batch after the time to drain must not hold up the exit.
+    runtime.shutdown_background();
+    served
+}
+
+async fn http(args: &HttpArgs) -> Result<(), Failure> {
+    let mut signals = Signals::listen().map_err(Failure::system("listen for signals"))?;
+    let listener = listen(&args.listen).await?;
+    let model_args = args.model.clone();
+    let loading = tokio::task::spawn_blocking(move || checked_model(|| load_model(&model_args)));
+    let model = tokio::select! {
+        loaded = loading => loaded.map_err(|error| Failure::system("load the model")(error.into()))??,
+        signal = signals.next() => {
+            tracing::info!(signal, "stopped before the model was loaded");
+            return Ok(());
+        }
+    };
+    serve_until_signal(args, listener, model, signals).await
+}
+
+/// Loads a model and lets it restore a text once.
+fn checked_model(
+    load: impl FnOnce() -> Result<Arc<dyn Restorer>, Failure>,
+) -> Result<Arc<dyn Restorer>, Failure> {
+    let model = load()?;
+    for answer in restore_each(model.as_ref(), &[RestoreRequest::new(SELF_CHECK)]) {
+        answer.map_err(Failure::SelfCheck)?;
+    }
+    Ok(model)
+}
+
+async fn serve_until_signal(
+    args: &HttpArgs,
+    listener: TcpListener,
+    model: Arc<dyn Restorer>,
+    mut signals: Signals,
+) -> Result<(), Failure> {
+    let recorder = metrics::install()?;
+    metrics::model(model.info());
+    let scheduler =
+        Scheduler::start(model, queue_limits(args)).map_err(Failure::system("start the engine"))?;
+    let address = listener.local_addr().map_err(Failure::system("read the address of the listener"))?;
+    let info = scheduler.model();
+    tracing::info!(%address, family = info.family, digest = info.digest, parameters = info.parameters, "listening");
+    let state = AppState::new(scheduler, recorder, request_limits(args));
+    tokio::spawn(upkeep(state.clone()));
+    let stop = async {
+        let signal = signals.next().await;
+        tracing::info!(signal, "shutting down");
+        state.start_draining();
+        tokio::time::sleep(args.unready_seconds.0).await;
+    };
+    let draining = serve(listener, router(state.clone()), connection_limits(args), stop).await;
+    drain(draining, state, args.drain_seconds.0, signals).await
+}
+
+/// Waits for the last answers and the engine, for at most `time` or until another signal.
+async fn drain(
+    mut draining: Draining,
+    state: AppState,
+    time: Duration,
+    mut signals: Signals,
+) -> Result<(), Failure> {
+    let finished = async {
+        draining.finish().await;
+        // The engine has nothing left to do but to end.
+        let ended = tokio::task::spawn_blocking(move || state.scheduler().drain()).await;
+        ended.map_err(|error| Failure::system("end the engine")(error.into()))
+    };
+    let cut = tokio::select! {
+        ended = finished => return ended.inspect(|()| tracing::info!("stopped")),
+        () = tokio::time::sleep(time) => "the time to drain is over",
+        signal = signals.next() => signal,
+    };
+    let connections = draining.open();
+    tracing::warn!(connections, reason = cut, "stopped at once");
+    Err(Failure::CutOff { connections })
+}
+
+/// Keeps the memory of the histograms bounded where nobody scrapes.
+async fn upkeep(state: AppState) {
+    let mut every = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        every.tick().await;
+        state.metrics().run_upkeep();
+    }
+}
+
+fn queue_limits(args: &HttpArgs) -> Limits {
+    Limits {
+        queue_texts: args.queue_texts,
+        queue_tokens: args.queue_tokens,
+        batch_texts: args.batch_texts,
+        batch_tokens: args.batch_tokens,
+    }
+}
+
+fn request_limits(args: &HttpArgs) -> RequestLimits {
+    RequestLimits {
+        body_bytes: args.max_body_bytes,
+        body_time: args.body_seconds.0,
+        answer_time: args.request_seconds.0,
+    }
+}
+
+fn connection_limits(args: &HttpArgs) -> ConnectionLimits {
+    ConnectionLimits { connections: args.max_connections, head_time: args.idle_seconds.0 }
+}

@@ -1,0 +1,92 @@
+//! Why a command failed, and the exit status for it.
+
+use std::io;
+
+use crate::{
+    batch::BatchError, contain::TextError, http::server::ListenError, logging::LogError,
+    metrics::MetricsError, model::ModelError,
+};
+
+/// Exit status of a command that failed.
+pub const EXIT_FAILED: u8 = 1;
+/// Exit status of a command that was used wrongly.
+pub const EXIT_USAGE: u8 = 2;
+
+/// Why a command did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The model was not loaded.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The model was loaded and does not work.
+    #[error("the model does not work: {0}")]
+    SelfCheck(TextError),
+    /// A text was not restored.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A file was not restored.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// The server could not listen.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The log could not be set up.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The metrics could not be set up.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// Standard input is not text.
+    #[error("standard input is not valid UTF-8: byte {at} starts no character")]
+    InputEncoding {
+        /// First byte that is wrong.
+        at: usize,
+    },
+    /// The server was stopped before its last answers were sent.
+    #[error("{connections} connections were cut off")]
+    CutOff {
+        /// Connections that were still open.
+        connections: usize,
+    },
+    /// The operating system refused something.
+    #[error("cannot {action}: {source}")]
+    System {
+        /// What was tried.
+        action: &'static str,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+impl Failure {
+    /// Wraps an operating-system error with what was tried.
+    pub(crate) fn system(action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { action, source }
+    }
+
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Model(ModelError::NoneBuiltIn) => {
+                Some("name a checkpoint directory with --model (or REVERTANT_MODEL), such as models/default")
+            }
+            Self::Model(ModelError::NoDirectory(_)) => Some("--model takes a checkpoint directory"),
+            Self::Batch(error) => error.hint(),
+            Self::Listen(error) => Some(error.hint()),
+            Self::Log(LogError::Filter { .. }) => Some("a filter is a level such as info, or serve=debug"),
+            Self::InputEncoding { .. } => Some("convert the text to UTF-8 first, for instance with iconv"),
+            Self::CutOff { .. } => Some("give the server more time with --drain-seconds"),
+            _ => None,
+        }
+    }
+
+    /// The exit status that stands for this failure.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Model(ModelError::NoneBuiltIn | ModelError::NoDirectory(_))
+            | Self::Log(LogError::Filter { .. }) => EXIT_USAGE,
+            Self::Batch(error) if error.is_usage() => EXIT_USAGE,
+            _ => EXIT_FAILED,
+        }
+    }
+}

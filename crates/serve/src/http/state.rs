@@ -1,0 +1,95 @@
+//! What every route can reach.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::http::HeaderValue;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::scheduler::Scheduler;
+
+/// Limits that hold for one HTTP request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// Bytes of a body.
+    pub body_bytes: usize,
+    /// Time for a body to arrive.
+    pub body_time: Duration,
+    /// Time from the whole body to the answer.
+    pub answer_time: Duration,
+}
+
+impl RequestLimits {
+    /// [`RequestLimits::body_bytes`] unless told otherwise.
+    pub const DEFAULT_BODY_BYTES: usize = 1 << 20;
+    /// [`RequestLimits::body_time`] unless told otherwise.
+    pub const DEFAULT_BODY_TIME: Duration = Duration::from_secs(30);
+    /// [`RequestLimits::answer_time`] unless told otherwise.
+    pub const DEFAULT_ANSWER_TIME: Duration = Duration::from_mins(1);
+}
+
+impl Default for RequestLimits {
+    fn default() -> Self {
+        Self {
+            body_bytes: Self::DEFAULT_BODY_BYTES,
+            body_time: Self::DEFAULT_BODY_TIME,
+            answer_time: Self::DEFAULT_ANSWER_TIME,
+        }
+    }
+}
+
+/// The state behind the routes; a clone is another handle to the same.
+#[derive(Clone)]
+pub struct AppState(Arc<Inner>);
+
+struct Inner {
+    scheduler: Scheduler,
+    metrics: PrometheusHandle,
+    limits: RequestLimits,
+    /// The model's digest, as every answer's header names it.
+    model_digest: HeaderValue,
+    draining: AtomicBool,
+}
+
+impl AppState {
+    /// Puts the parts together.
+    pub fn new(scheduler: Scheduler, metrics: PrometheusHandle, limits: RequestLimits) -> Self {
+        let model_digest = HeaderValue::from_str(&scheduler.model().digest)
+            .unwrap_or_else(|_not_ascii| HeaderValue::from_static("unknown"));
+        Self(Arc::new(Inner { scheduler, metrics, limits, model_digest, draining: AtomicBool::new(false) }))
+    }
+
+    /// The engine and its queue.
+    pub fn scheduler(&self) -> &Scheduler {
+        &self.0.scheduler
+    }
+
+    /// Renders the metrics.
+    pub fn metrics(&self) -> &PrometheusHandle {
+        &self.0.metrics
+    }
+
+    /// Limits of one request.
+    pub fn limits(&self) -> &RequestLimits {
+        &self.0.limits
+    }
+
+    pub(crate) fn model_digest(&self) -> HeaderValue {
+        self.0.model_digest.clone()
+    }
+
+    /// From now on the server is not ready.
+    pub fn start_draining(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server drains.
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Relaxed)
+    }
+}

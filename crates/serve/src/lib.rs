@@ -1,0 +1,44 @@
+//! The serving side of Revertant: models restore text over HTTP, on the command line, and for whole files.
+//!
+//! # Layout
+//!
+//! A request goes one way: [`http`] (connection, body) → [`routes`] (what was asked) → [`scheduler`] (queue, batches,
+//! the one engine thread) → the model, and its answer comes back as [`answer`] or as one of the kinds of [`error`].
+//!
+//! - [`scheduler`] feeds the model: a bounded queue, batches by token budget, no timer.
+//! - [`contain`] keeps a failure or a panic with the text that caused it.
+//! - [`routes`] is the HTTP API; [`http`] is what is around it: connections, limits, problem documents, request ids.
+//! - [`batch`] restores Parquet files, row group by row group.
+//! - [`model`] loads a checkpoint directory or the checkpoint built into the binary.
+//! - [`options`] checks what callers ask for; [`error`] and [`failure`] are what goes wrong, for clients and for users.
+//! - [`cli`] is the command line and [`commands`] does it; [`logging`], [`metrics`], [`progress`] and [`shutdown`]
+//!   are around all of it.
+
+pub mod answer;
+pub mod batch;
+mod builtin;
+pub mod cli;
+pub mod commands;
+pub mod contain;
+pub mod error;
+pub mod failure;
+pub mod http;
+pub mod logging;
+pub mod metrics;
+pub mod model;
+mod nearest;
+pub mod options;
+pub mod progress;
+pub mod routes;
+pub mod scheduler;
+pub mod shutdown;
+#[cfg(test)]
+mod testing;
+
+pub use error::{ApiError, Kind};
+pub use failure::Failure;
+pub use model::ModelSource;
+pub use scheduler::{Limits, Scheduler};
+
+/// Version of this crate.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

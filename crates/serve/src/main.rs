@@ -1,0 +1,28 @@
+//! The program `serve`.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use serve::{cli::Cli, commands};
+
+/// The model allocates and frees large buffers all the time; this allocator keeps the pages.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match commands::run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let mut out = io::stderr().lock();
+            // Standard error may be closed; the status still tells.
+            let _closed = writeln!(out, "error: {failure}");
+            if let Some(hint) = failure.hint() {
+                let _closed = writeln!(out, "hint: {hint}");
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Prometheus metrics: names, meanings and the places that count. Times are seconds, sizes bytes or tokens.
+
+use std::time::Duration;
+
+use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use restorer::ModelInfo;
+
+const HTTP_REQUESTS: &str = "revertant_http_requests_total";
+const HTTP_SECONDS: &str = "revertant_http_request_duration_seconds";
+const QUEUE_TEXTS: &str = "revertant_queue_texts";
+const QUEUE_TOKENS: &str = "revertant_queue_tokens";
+const QUEUE_SECONDS: &str = "revertant_queue_wait_seconds";
+const BATCH_TEXTS: &str = "revertant_batch_texts";
+const BATCH_TOKENS: &str = "revertant_batch_tokens";
+const BATCH_SECONDS: &str = "revertant_batch_duration_seconds";
+const TEXTS: &str = "revertant_texts_total";
+const TEXT_BYTES: &str = "revertant_text_bytes_total";
+const TEXT_TOKENS: &str = "revertant_text_tokens_total";
+const EDITS: &str = "revertant_edits_total";
+const CANCELLED: &str = "revertant_texts_cancelled_total";
+const FAILED: &str = "revertant_texts_failed_total";
+const REJECTED: &str = "revertant_errors_total";
+const MODEL: &str = "revertant_model_info";
+
+/// Upper bounds of the buckets of every histogram of seconds.
+const SECONDS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// Upper bounds of the buckets of every histogram of sizes: powers of four.
+const SIZES: &[f64] =
+    &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0];
+
+/// The process's metrics could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up the metrics: {0}")]
+pub struct MetricsError(#[from] metrics_exporter_prometheus::BuildError);
+
+/// Installs the recorder of this process; what it returns renders the text format.
+///
+/// # Errors
+///
+/// Where another recorder is installed already.
+pub fn install() -> Result<PrometheusHandle, MetricsError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
+        .set_buckets_for_metric(Matcher::Prefix("revertant_batch_t".to_owned()), SIZES)?
+        .install_recorder()?;
+    describe();
+    // Known from the first scrape, not from the first event.
+    queue(0, 0);
+    for name in [TEXTS, TEXT_BYTES, TEXT_TOKENS, EDITS, CANCELLED] {
+        counter!(name).absolute(0);
+    }
+    for reason in ["refused", "panicked"] {
+        counter!(FAILED, "reason" => reason).absolute(0);
+    }
+    Ok(handle)
+}
+
+fn describe() {
+    describe_counter!(
+        HTTP_REQUESTS,
+        "HTTP requests by route, method and status (499: the client left first)"
+    );
+    describe_histogram!(HTTP_SECONDS, "Time from a request's head to its answer, by route");
+    describe_gauge!(QUEUE_TEXTS, "Texts that wait for the engine");
+    describe_gauge!(QUEUE_TOKENS, "Tokens that wait for the engine");
+    describe_histogram!(QUEUE_SECONDS, "Time a text waited for the engine");
+    describe_histogram!(BATCH_TEXTS, "Texts in a batch");
+    describe_histogram!(BATCH_TOKENS, "Tokens in a batch");
+    describe_histogram!(BATCH_SECONDS, "Time the model worked on a batch");
+    describe_counter!(TEXTS, "Texts that the model was run on");
+    describe_counter!(TEXT_BYTES, "Bytes of the texts that the model was run on");
+    describe_counter!(TEXT_TOKENS, "Tokens of the texts that the model was run on");
+    describe_counter!(EDITS, "Edits made");
+    describe_counter!(CANCELLED, "Texts dropped before they were started because the client had left");
+    describe_counter!(FAILED, "Texts that the model failed on, by reason");
+    describe_counter!(REJECTED, "Error answers by kind");
+    describe_gauge!(MODEL, "1, with the model and the version as labels");
+}
+
+/// Names the loaded model.
+pub fn model(info: &ModelInfo) {
+    gauge!(MODEL, "family" => info.family.clone(), "digest" => info.digest.clone(), "version" => crate::VERSION).set(1.0);
+}
+
+/// An answered HTTP request.
+pub(crate) fn http(route: &str, method: &'static str, status: u16, elapsed: Duration) {
+    counter!(HTTP_REQUESTS, "route" => route.to_owned(), "method" => method, "status" => status.to_string())
+        .increment(1);
+    histogram!(HTTP_SECONDS, "route" => route.to_owned()).record(elapsed.as_secs_f64());
+}
+
+/// An error answer.
+pub(crate) fn error(kind: &'static str) {
+    counter!(REJECTED, "kind" => kind).increment(1);
+}
+
+/// What waits now.
+pub(crate) fn queue(texts: usize, tokens: usize) {
+    gauge!(QUEUE_TEXTS).set(texts as f64);
+    gauge!(QUEUE_TOKENS).set(tokens as f64);
+}
+
+/// A text's wait, over now.
+pub(crate) fn queue_wait(time: Duration) {
+    histogram!(QUEUE_SECONDS).record(time.as_secs_f64());
+}
+
+/// Texts dropped because their client had left.
+pub(crate) fn cancelled(texts: usize) {
+    if texts > 0 {
+        counter!(CANCELLED).increment(texts as u64);
+    }
+}
+
+/// A finished batch.
+pub(crate) struct Batch {
+    pub(crate) texts: usize,
+    pub(crate) tokens: usize,
+    pub(crate) bytes: usize,
+    pub(crate) elapsed: Duration,
+}
+
+/// Counts a finished batch.
+pub(crate) fn batch(batch: &Batch) {
+    histogram!(BATCH_TEXTS).record(batch.texts as f64);
+    histogram!(BATCH_TOKENS).record(batch.tokens as f64);
+    histogram!(BATCH_SECONDS).record(batch.elapsed.as_secs_f64());
+    counter!(TEXTS).increment(batch.texts as u64);
+    counter!(TEXT_BYTES).increment(batch.bytes as u64);
+    counter!(TEXT_TOKENS).increment(batch.tokens as u64);
+}
+
+/// Edits of one text.
+pub(crate) fn edits(edits: usize) {
+    counter!(EDITS).increment(edits as u64);
+}
+
+/// A text that the model failed on.
+pub(crate) fn failed(panicked: bool) {
+    counter!(FAILED, "reason" => if panicked { "panicked" } else { "refused" }).increment(1);
+}

@@ -1,0 +1,80 @@
+//! Where the model comes from, and loading it.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use restorer::{DeviceChoice, LoadOptions, RestoreError, Restorer};
+
+use crate::builtin;
+
+/// Where a model comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelSource {
+    /// The checkpoint built into this binary.
+    BuiltIn,
+    /// A checkpoint directory.
+    Directory(PathBuf),
+}
+
+impl From<Option<PathBuf>> for ModelSource {
+    fn from(path: Option<PathBuf>) -> Self {
+        path.map_or(Self::BuiltIn, Self::Directory)
+    }
+}
+
+/// A model was not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// There is no built-in checkpoint in this binary, and none was named.
+    #[error("this binary has no built-in model")]
+    NoneBuiltIn,
+    /// The path is not a directory.
+    #[error("there is no model directory at {}", .0.display())]
+    NoDirectory(PathBuf),
+    /// The checkpoint is there and cannot be used.
+    #[error("cannot load the model from {source_name}: {error}")]
+    Load {
+        /// The directory, or the words "the built-in checkpoint".
+        source_name: String,
+        /// What is wrong with it.
+        error: Box<RestoreError>,
+    },
+}
+
+/// Loads the model from `source`.
+///
+/// # Errors
+///
+/// [`ModelError`]: nothing there, or nothing usable.
+pub fn load(
+    source: &ModelSource,
+    device: DeviceChoice,
+    threads: Option<usize>,
+) -> Result<Arc<dyn Restorer>, ModelError> {
+    let options = LoadOptions { device, threads };
+    let loaded = match source {
+        ModelSource::Directory(path) => load_directory(path, &options)?,
+        ModelSource::BuiltIn => load_built_in(&options)?,
+    };
+    Ok(Arc::from(loaded))
+}
+
+fn load_directory(path: &Path, options: &LoadOptions) -> Result<Box<dyn Restorer>, ModelError> {
+    if !path.is_dir() {
+        return Err(ModelError::NoDirectory(path.to_path_buf()));
+    }
+    restorer::load(path, options)
+        .map_err(|error| ModelError::Load { source_name: path.display().to_string(), error: Box::new(error) })
+}
+
+fn load_built_in(options: &LoadOptions) -> Result<Box<dyn Restorer>, ModelError> {
+    if builtin::FILES.is_empty() {
+        return Err(ModelError::NoneBuiltIn);
+    }
+    restorer::load_embedded(builtin::FILES, options).map_err(|error| ModelError::Load {
+        source_name: "the built-in checkpoint".to_owned(),
+        error: Box::new(error),
+    })
+}

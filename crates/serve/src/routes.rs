@@ -1,0 +1,112 @@
+//! The routes. Each file is one path or one family of paths.
+
+mod health;
+mod metrics;
+mod problems;
+mod restore;
+
+use axum::{
+    Router,
+    extract::Request,
+    http::StatusCode,
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{
+    error::{ApiError, Kind},
+    http::{observe::observe, state::AppState},
+};
+
+/// All routes over `state`.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .route("/v1/restore", post(restore::restore))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
+        .route("/problems/{name}", get(problems::problem))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(state.clone(), observe))
+        .with_state(state)
+}
+
+async fn not_found(request: Request) -> ApiError {
+    ApiError::new(Kind::NotFound, format!("there is no `{}`", request.uri().path()))
+}
+
+async fn method_not_allowed(request: Request) -> ApiError {
+    let detail = format!("`{}` does not take {}", request.uri().path(), request.method());
+    ApiError::new(Kind::MethodNotAllowed, detail)
+}
+
+fn panicked(_panic: Box<dyn std::any::Any + Send>) -> Response {
+    // The panic hook has logged what and where.
+    let mut response = ApiError::new(Kind::Internal, "the server panicked on this request").into_response();
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::{
+        body::{Body, to_bytes},
+        http::Request,
+    };
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use serde_json::{Value, json};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::{
+        http::state::RequestLimits,
+        scheduler::{Limits, Scheduler},
+        testing::Script,
+    };
+
+    fn state() -> AppState {
+        let scheduler = Scheduler::start(Arc::new(Script::default()), Limits::default()).unwrap();
+        AppState::new(scheduler, PrometheusBuilder::new().build_recorder().handle(), RequestLimits::default())
+    }
+
+    async fn ask(state: &AppState, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let request = request.body(Body::from(body.to_string())).unwrap();
+        let response = router(state.clone()).oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_model_that_panics_is_a_500_and_the_server_stays_ready() {
+        let state = state();
+        let (status, problem) =
+            ask(&state, "POST", "/v1/restore", &json!({"texts": ["fine", "panic"]})).await;
+        assert_eq!((status, &problem["type"]), (500, &json!("/problems/internal")));
+        assert_eq!(problem["pointer"], "/texts/1");
+        let (status, answer) = ask(&state, "POST", "/v1/restore", &json!({"text": "fine"})).await;
+        assert_eq!((status, &answer["text"]), (200, &json!("fine")));
+        assert_eq!(ask(&state, "GET", "/readyz", &json!(null)).await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_has_stopped_is_neither_ready_nor_healthy() {
+        let state = state();
+        state.scheduler().drain();
+        for (method, path) in [("GET", "/readyz"), ("GET", "/healthz"), ("POST", "/v1/restore")] {
+            let (status, problem) = ask(&state, method, path, &json!({"text": "late"})).await;
+            assert_eq!((status, &problem["type"]), (503, &json!("/problems/unavailable")), "{path}");
+        }
+        // On purpose it is unready, but well.
+        state.start_draining();
+        assert_eq!(ask(&state, "GET", "/readyz", &json!(null)).await.0, 503);
+        assert_eq!(ask(&state, "GET", "/healthz", &json!(null)).await.0, 200);
+    }
+}

@@ -1,0 +1,267 @@
+//! The scheduler: one engine thread that runs the model, fed by a bounded queue.
+//!
+//! While the model works on a batch, requests gather in the queue. When it is free it takes what waits, oldest
+//! first, up to a budget of tokens, as the next batch. There is no timer: an idle engine starts at once, a busy one
+//! batches by itself. A request whose client has gone is dropped before it is started.
+
+mod engine;
+mod queue;
+mod rate;
+
+use std::{
+    io,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use restorer::{ModelInfo, Restoration, RestoreRequest, Restorer};
+use tokio::sync::oneshot;
+
+use crate::{contain::TextError, metrics};
+
+use self::{
+    queue::{Job, Queue},
+    rate::Rate,
+};
+
+/// Bounds of the queue and of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Texts that may wait.
+    pub queue_texts: usize,
+    /// Tokens that may wait; also the most that one request may hold.
+    pub queue_tokens: usize,
+    /// Texts in one batch, at most.
+    pub batch_texts: usize,
+    /// Tokens in one batch; a single longer text makes a batch of its own.
+    pub batch_tokens: usize,
+}
+
+impl Limits {
+    /// [`Limits::queue_texts`] unless told otherwise.
+    pub const DEFAULT_QUEUE_TEXTS: usize = 1024;
+    /// [`Limits::queue_tokens`] unless told otherwise.
+    pub const DEFAULT_QUEUE_TOKENS: usize = 1 << 20;
+    /// [`Limits::batch_texts`] unless told otherwise.
+    pub const DEFAULT_BATCH_TEXTS: usize = 128;
+    /// [`Limits::batch_tokens`] unless told otherwise.
+    pub const DEFAULT_BATCH_TOKENS: usize = 8192;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queue_texts: Self::DEFAULT_QUEUE_TEXTS,
+            queue_tokens: Self::DEFAULT_QUEUE_TOKENS,
+            batch_texts: Self::DEFAULT_BATCH_TEXTS,
+            batch_tokens: Self::DEFAULT_BATCH_TOKENS,
+        }
+    }
+}
+
+/// Why a request was not queued.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// The request alone is larger than the whole queue.
+    #[error(
+        "the request holds {texts} texts of {tokens} tokens; the server takes at most {max_texts} texts of {max_tokens} tokens"
+    )]
+    TooLarge {
+        /// Texts in the request.
+        texts: usize,
+        /// Tokens in the request.
+        tokens: usize,
+        /// [`Limits::queue_texts`].
+        max_texts: usize,
+        /// [`Limits::queue_tokens`].
+        max_tokens: usize,
+    },
+    /// There is no room now.
+    #[error("{texts} texts of {tokens} tokens wait already")]
+    Full {
+        /// Texts that wait.
+        texts: usize,
+        /// Tokens that wait.
+        tokens: usize,
+        /// The time in which the engine works off what waits now, at its current speed.
+        retry_after: Duration,
+    },
+    /// The scheduler drains or its engine has stopped.
+    #[error("no requests are taken any more")]
+    Closed,
+}
+
+/// Why a queued request has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// One of the request's texts failed.
+    #[error("text {index}: {error}")]
+    Text {
+        /// Index of the text in the request.
+        index: usize,
+        /// What happened to it.
+        error: TextError,
+    },
+    /// The engine stopped before the text's turn.
+    #[error("the engine stopped before it came to this request")]
+    Stopped,
+}
+
+/// A queued request. Dropping it cancels whatever of it has not been started.
+#[derive(Debug)]
+pub struct Ticket {
+    answers: Vec<oneshot::Receiver<Result<Restoration, TextError>>>,
+}
+
+impl Ticket {
+    /// Waits for the restorations: one a text, in the request's order.
+    ///
+    /// # Errors
+    ///
+    /// The first text that failed, or [`AnswerError::Stopped`].
+    pub async fn wait(self) -> Result<Vec<Restoration>, AnswerError> {
+        let mut restorations = Vec::with_capacity(self.answers.len());
+        for (index, answer) in self.answers.into_iter().enumerate() {
+            match answer.await {
+                Ok(Ok(restoration)) => restorations.push(restoration),
+                Ok(Err(error)) => return Err(AnswerError::Text { index, error }),
+                Err(_stopped) => return Err(AnswerError::Stopped),
+            }
+        }
+        Ok(restorations)
+    }
+}
+
+/// What the engine and the clients share.
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Told when there is work or the scheduler closes.
+    wake: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    queue: Queue,
+    rate: Rate,
+    /// Tokens of the batch that is being restored.
+    running_tokens: usize,
+    /// Whether requests are taken.
+    open: bool,
+    /// Whether the engine runs.
+    alive: bool,
+}
+
+impl Shared {
+    /// The state is consistent after each statement that changes it, so a poisoned lock is no reason to stop.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The handle to the engine. Dropping it closes it; the engine then ends after what waits.
+pub struct Scheduler {
+    model: Arc<dyn Restorer>,
+    limits: Limits,
+    shared: Arc<Shared>,
+    engine: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Scheduler {
+    /// Starts the engine thread.
+    ///
+    /// # Errors
+    ///
+    /// Where the operating system gives no thread.
+    pub fn start(model: Arc<dyn Restorer>, limits: Limits) -> io::Result<Self> {
+        let state = State {
+            queue: Queue::new(limits),
+            rate: Rate::default(),
+            running_tokens: 0,
+            open: true,
+            alive: true,
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new() });
+        let (engine_model, engine_shared) = (Arc::clone(&model), Arc::clone(&shared));
+        let engine = std::thread::Builder::new()
+            .name("engine".to_owned())
+            .spawn(move || engine::run(engine_model.as_ref(), &engine_shared))?;
+        Ok(Self { model, limits, shared, engine: Mutex::new(Some(engine)) })
+    }
+
+    /// What is known about the model.
+    pub fn model(&self) -> &ModelInfo {
+        self.model.info()
+    }
+
+    /// Queues the texts of one request, all or none.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError`]: larger than the queue, no room now, or closed.
+    pub fn submit(&self, requests: Vec<RestoreRequest>) -> Result<Ticket, SubmitError> {
+        let queued = Instant::now();
+        let (jobs, answers): (Vec<_>, Vec<_>) = requests
+            .into_iter()
+            .map(|request| {
+                let (answer, receiver) = oneshot::channel();
+                let tokens = self.model.tokens(&request.text).max(1);
+                (Job { request, tokens, queued, answer }, receiver)
+            })
+            .unzip();
+        let (texts, tokens) = (jobs.len(), jobs.iter().map(|job| job.tokens).sum());
+        let (max_texts, max_tokens) = (self.limits.queue_texts, self.limits.queue_tokens);
+        if texts > max_texts || tokens > max_tokens {
+            return Err(SubmitError::TooLarge { texts, tokens, max_texts, max_tokens });
+        }
+        let mut state = self.shared.lock();
+        if !state.open {
+            return Err(SubmitError::Closed);
+        }
+        let admitted = state.queue.admit(jobs);
+        let (texts, tokens) = (state.queue.len(), state.queue.tokens());
+        metrics::queue(texts, tokens);
+        if admitted.is_err() {
+            let retry_after = state.rate.time_for(tokens + state.running_tokens);
+            return Err(SubmitError::Full { texts, tokens, retry_after });
+        }
+        drop(state);
+        self.shared.wake.notify_one();
+        Ok(Ticket { answers })
+    }
+
+    /// Whether the engine runs and takes requests.
+    pub fn is_open(&self) -> bool {
+        self.shared.lock().open
+    }
+
+    /// Whether the engine runs. Once it has stopped it stays so.
+    pub fn is_alive(&self) -> bool {
+        self.shared.lock().alive
+    }
+
+    /// Takes no more requests; those that wait are still answered.
+    pub fn close(&self) {
+        self.shared.lock().open = false;
+        self.shared.wake.notify_one();
+    }
+
+    /// Closes and blocks until everything that waited is answered and the engine has ended.
+    pub fn drain(&self) {
+        self.close();
+        let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if engine.is_some_and(|engine| engine.join().is_err()) {
+            tracing::error!("the engine had panicked");
+        }
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests;
