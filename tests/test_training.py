@@ -75,7 +75,7 @@ def test_a_run_does_not_go_on_with_another_recipe(clone):
     recipe = clone.path / "recipes/default.toml"
     before = recipe.read_text()
     try:
-        recipe.write_text(before.replace("learning_rate = 0.002", "learning_rate = 0.001"))
-        assert "learning_rate" in clone.dvc("repro", "train", status=255)
+        recipe.write_text(with_values(before, {"clip_norm": 0.5}))
+        assert "train.clip_norm" in clone.dvc("repro", "train", status=255)
     finally:
         recipe.write_text(before)
