@@ -309,7 +309,7 @@ mod tests {
     fn capped(of: OpSettings, offset: usize) -> (f64, f64) {
         let (stop, cap) = (1.0 / (of.mean - offset as f64), of.max - offset);
         let law = |l: usize| {
-            let survives = (1.0 - stop).powi(l as i32 - 1);
+            let survives = (1.0 - stop).powi((l - 1).cast_signed() as i32);
             if l == cap { survives } else { survives * stop }
         };
         let moment = |k: i32| (1..=cap).map(|l| law(l) * ((l + offset) as f64).powi(k)).sum::<f64>();

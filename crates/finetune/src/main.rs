@@ -29,8 +29,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const STOPPED: u8 = 3;
 
 fn main() -> ExitCode {
-    if let Err(error) = kernels_on_one_thread() {
-        say(&format!("warning: matrix kernels may compete for threads: {error}"));
+    #[expect(unsafe_code, reason = "the environment is set while there is one thread")]
+    // SAFETY: no other thread has been started.
+    unsafe {
+        restorer::keep_operations_on_their_thread();
     }
     let result = match Cli::parse().command {
         Command::Train(args) => run_train(args),
@@ -40,28 +42,6 @@ fn main() -> ExitCode {
         say(&format!("error: {error:#}"));
         ExitCode::FAILURE
     })
-}
-
-/// candle splits large element-wise operations over a pool that serves one caller at a time and waits by spinning: with
-/// several workers they would queue for it. Its size is fixed by the environment at its first use, so the program starts
-/// itself once more with the size that leaves every operation on its worker's thread.
-fn kernels_on_one_thread() -> std::io::Result<()> {
-    const VARIABLE: &str = "CANDLE_NUM_THREADS";
-    if std::env::var_os(VARIABLE).is_some() {
-        return Ok(());
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::CommandExt as _;
-        let mut arguments = std::env::args_os();
-        let mut program = std::process::Command::new(std::env::current_exe()?);
-        if let Some(name) = arguments.next() {
-            program.arg0(name);
-        }
-        Err(program.args(arguments).env(VARIABLE, "1").exec())
-    }
-    #[cfg(not(unix))]
-    Ok(())
 }
 
 fn run_train(args: TrainArgs) -> Result<ExitCode> {

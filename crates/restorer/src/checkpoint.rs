@@ -117,7 +117,11 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RestoreError>
     let error = |source| RestoreError::Io { path: path.to_owned(), source };
     let dir = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(dir).map_err(error)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(error)?;
+    let mut builder = tempfile::Builder::new();
+    // A temporary file is private by default; a checkpoint is readable as the umask has it.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(dir).map_err(error)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(error)?;
     file.persist(path).map_err(|e| error(e.error))?;
     std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(error)

@@ -204,7 +204,7 @@ mod tests {
         RoundLimits { window_bytes: 32, overlap_bytes: 4, max_rounds: 3, min_confidence: 0.5 };
 
     /// A model that turns every x into y, then every y into zz.
-    fn propose(windows: &[Window]) -> Result<Vec<WindowEdits>, RestoreError> {
+    fn propose(windows: &[Window]) -> Vec<WindowEdits> {
         let of = |w: &Window| {
             let bytes = w.text.bytes().enumerate().filter(|(i, _)| w.core.contains(i));
             let edit = |i, r: &str| Edit { start: i, end: i + 1, replacement: r.into(), confidence: 0.9 };
@@ -215,11 +215,13 @@ mod tests {
             });
             WindowEdits { edits: edits.collect(), ln_probability: 0.0 }
         };
-        Ok(windows.iter().map(of).collect())
+        windows.iter().map(of).collect()
     }
 
     fn run(text: &str, options: RestoreOptions) -> Restoration {
-        restore(&[RestoreRequest { text: text.into(), options }], &LIMITS, propose).unwrap().remove(0)
+        restore(&[RestoreRequest { text: text.into(), options }], &LIMITS, |w| Ok(propose(w)))
+            .unwrap()
+            .remove(0)
     }
 
     proptest! {

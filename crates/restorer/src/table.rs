@@ -53,7 +53,7 @@ impl RowTable {
 
     /// Number of rows.
     pub fn rows(&self) -> usize {
-        self.read(|data| data.len()) / self.dim
+        self.read(<[f32]>::len) / self.dim
     }
 
     /// Weights a row.

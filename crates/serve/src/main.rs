@@ -13,6 +13,11 @@ use serve::{cli::Cli, commands};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    #[expect(unsafe_code, reason = "the environment is set while there is one thread")]
+    // SAFETY: no other thread has been started.
+    unsafe {
+        restorer::keep_operations_on_their_thread();
+    }
     match commands::run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

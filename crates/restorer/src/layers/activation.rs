@@ -1,4 +1,4 @@
-//! The gated MLP's activation: SwiGLU (Shazeer 2020, arXiv 2002.05202).
+//! The gated MLP's activation: `SwiGLU` (Shazeer 2020, arXiv 2002.05202).
 
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
 
@@ -52,7 +52,7 @@ impl CustomOp1 for SwigluKernel {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let mut dims = layout.dims().to_vec();
         let last = dims.last_mut().map_or(0, |d| std::mem::replace(d, *d / 2));
-        if last == 0 || last % 2 != 0 {
+        if last == 0 || !last.is_multiple_of(2) {
             candle_core::bail!("swiglu needs an even last dimension, got {last}");
         }
         let x = slice(x, layout)?;
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn kernel_and_composition_agree_in_values_and_gradients() {
         let x = random(&[7, 20], 3);
-        assert_same(|v| swiglu(&v[0]), |v| composed(&v[0]), &[x.clone()], 1e-5);
+        assert_same(|v| swiglu(&v[0]), |v| composed(&v[0]), std::slice::from_ref(&x), 1e-5);
         assert_gradients(|v| swiglu(&v[0]), &[x]);
     }
 }

@@ -175,7 +175,9 @@ fn softmax_rows(scores: &mut [f32], n: usize, causal: bool) {
             }
         }
         let inverse = 1.0 / sums.iter().sum::<f32>();
-        seen.iter_mut().for_each(|x| *x *= inverse);
+        for x in seen.iter_mut() {
+            *x *= inverse;
+        }
         hidden.fill(0.0);
     }
 }

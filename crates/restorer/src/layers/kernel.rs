@@ -81,14 +81,14 @@ pub(super) fn matmul(
             k,
             out.as_mut_ptr(),
             1,
-            row as isize,
+            row.cast_signed(),
             accumulate,
             a.values.as_ptr(),
-            a.col as isize,
-            a.row as isize,
+            a.col.cast_signed(),
+            a.row.cast_signed(),
             b.values.as_ptr(),
-            b.col as isize,
-            b.row as isize,
+            b.col.cast_signed(),
+            b.row.cast_signed(),
             1.0,
             factor,
             false,
@@ -120,6 +120,7 @@ mod tests {
         // a (2 × 3) times its own transpose.
         let (rows, columns) = (View { values: &a, row: 3, col: 1 }, View { values: &a, row: 1, col: 3 });
         matmul((2, 3, 2), rows, columns, 2.0, &mut out, 2, true);
-        assert_eq!(out, [38.0, 74.0, 74.0, 164.0]);
+        let exact = [38.0, 74.0, 74.0, 164.0];
+        assert!(out.iter().zip(exact).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-4), "{out:?}");
     }
 }

@@ -43,6 +43,7 @@ struct RmsNormKernel {
     eps: f32,
 }
 
+#[expect(clippy::inline_always, reason = "a multiversioned loop vectorizes only what is inlined into it")]
 #[inline(always)]
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0f32; 16];

@@ -99,7 +99,7 @@ impl TaggerConfig {
         if let Some((key, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return fail(key, "0 is not allowed; give at least 1".into());
         }
-        if self.hidden_size % (2 * self.num_attention_heads) != 0 {
+        if !self.hidden_size.is_multiple_of(2 * self.num_attention_heads) {
             let message = format!("{} is no multiple of twice num_attention_heads", self.hidden_size);
             return fail("hidden_size", message);
         }

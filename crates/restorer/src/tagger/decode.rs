@@ -21,25 +21,50 @@ struct Decision {
     probability: f32,
 }
 
+/// The raw scores of one text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logits {
+    /// For each byte and for the end of the text the classes keep, delete, replace by byte 0…255.
+    pub bytes: Vec<Vec<f32>>,
+    /// For each insertion slot, for the gap before each byte and before the end: nothing, byte 0…255.
+    pub gaps: Vec<Vec<Vec<f32>>>,
+}
+
 impl Tagger {
+    /// The raw scores of a text as one window, for inspection and for comparison with other implementations.
+    ///
+    /// # Errors
+    /// If the tensor library fails.
+    pub fn logits(&self, text: &str) -> Result<Logits, RestoreError> {
+        let hidden = self.hidden(&[text])?;
+        let rows = |logits: Tensor| logits.to_vec2::<f32>();
+        let slots = 0..self.config().insertion_slots;
+        let gaps =
+            slots.map(|slot| rows(self.network().gap_logits(&hidden, slot)?)).collect::<Result<_, _>>()?;
+        Ok(Logits { bytes: rows(self.network().byte_logits(&hidden)?)?, gaps })
+    }
+
+    /// Hidden states of texts packed one after the other, outside the graph: nothing is kept for a backward pass.
+    fn hidden(&self, texts: &[&str]) -> candle_core::Result<Tensor> {
+        let mut rows = FeatureRows::default();
+        for text in texts {
+            rows.push(text.as_bytes(), self.config().table_rows);
+        }
+        let lengths: Vec<usize> = texts.iter().map(|text| text.len() + 1).collect();
+        let [bytes, ngrams] = gather(self.row_tables(), &rows, self.device())?;
+        Ok(self.network().hidden(&bytes, &ngrams, &lengths)?.detach())
+    }
+
     /// The edits that the model wants in the core of each window.
     pub(super) fn edit_windows(&self, windows: &[&Window]) -> Result<Vec<WindowEdits>, RestoreError> {
-        let mut rows = FeatureRows::default();
-        for window in windows {
-            rows.push(window.text.as_bytes(), self.config().table_rows);
-        }
-        let lengths: Vec<usize> = windows.iter().map(|w| w.text.len() + 1).collect();
-        let [bytes, ngrams] = gather(self.row_tables(), &rows, self.device())?;
-        // Outside the graph: nothing is kept for a backward pass.
-        let hidden = self.network().hidden(&bytes, &ngrams, &lengths)?.detach();
-        let decisions = self.decide(&hidden)?;
+        let texts: Vec<&str> = windows.iter().map(|w| w.text.as_str()).collect();
+        let decisions = self.decide(&self.hidden(&texts)?)?;
         let mut first = 0;
         Ok(windows
             .iter()
-            .zip(&lengths)
-            .map(|(window, length)| {
-                let of_window = &decisions[first..first + length];
-                first += length;
+            .map(|window| {
+                let of_window = &decisions[first..=first + window.text.len()];
+                first += of_window.len();
                 window_edits(window, of_window)
             })
             .collect())

@@ -65,7 +65,7 @@ impl FeatureRows {
     }
 }
 
-/// A row for an n-gram: multiply–xor mixing with the finalizer of SplitMix64 (Steele et al. 2014).
+/// A row for an n-gram: multiply–xor mixing with the finalizer of `SplitMix64` (Steele et al. 2014).
 fn hash(kind: u64, symbols: &[u32], rows: usize) -> u32 {
     let mut state = kind.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     for &symbol in symbols {

@@ -71,7 +71,7 @@ fn fixes(text: &str, events: &[Event]) -> Vec<Fix> {
             Op::Substitution | Op::Reversal => Fix { start, end, target: event.removed.clone() },
         });
         barrier = end;
-        shift += event.replacement.len() as isize - event.removed.len() as isize;
+        shift += event.replacement.len().cast_signed() - event.removed.len().cast_signed();
     }
     fixes
 }
@@ -80,7 +80,7 @@ fn fixes(text: &str, events: &[Event]) -> Vec<Fix> {
 fn leftmost_insertion(text: &str, mut at: usize, removed: &str, barrier: usize) -> Fix {
     let mut target = removed.to_owned();
     while let Some(before) = text[barrier..at].chars().next_back() {
-        if target.chars().next_back() != Some(before) {
+        if !target.ends_with(before) {
             break;
         }
         target.truncate(target.len() - before.len_utf8());

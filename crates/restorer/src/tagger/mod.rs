@@ -18,6 +18,7 @@ use candle_core::Device;
 use rayon::prelude::*;
 
 pub use config::{MODEL_TYPE, TaggerConfig};
+pub use decode::Logits;
 pub use labels::Example;
 
 use crate::checkpoint::CheckpointFiles;

@@ -16,7 +16,7 @@ pub(super) fn quantize(weights: &[f32], dim: usize) -> (Vec<i8>, Vec<f32>) {
 /// The weights that [`quantize`] kept.
 pub(super) fn dequantize(bytes: &[u8], scales: &[f32], dim: usize) -> Vec<f32> {
     let rows = bytes.chunks_exact(dim).zip(scales);
-    rows.flat_map(|(row, scale)| row.iter().map(move |&b| f32::from(b as i8) * scale)).collect()
+    rows.flat_map(|(row, scale)| row.iter().map(move |&b| f32::from(b.cast_signed()) * scale)).collect()
 }
 
 #[cfg(test)]
