@@ -52,7 +52,3 @@ demo: setup ## the whole path on real text, about 25 minutes on two cores (DEMO_
 .PHONY: model
 model: ## make the trained checkpoint models/run the shipped one, models/default
 	scripts/ship-model models/run models/default
-
-.PHONY: bench
-bench: ## the crates' benchmarks
-	cargo bench --locked --workspace
