@@ -46,7 +46,7 @@ format: setup ## format the Rust and the Python code
 	$(venv)/ruff check --fix .
 
 .PHONY: demo
-demo: setup ## the whole path on real text, about 25 minutes on two cores (DEMO_MINUTES=4 of training)
+demo: setup ## the whole path on real text, about 16 minutes on two cores (DEMO_MINUTES=4 of training)
 	$(venv)/python scripts/demo.py
 
 .PHONY: model
