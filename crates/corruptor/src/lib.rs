@@ -28,6 +28,7 @@ mod grapheme;
 pub mod inspect;
 #[cfg(feature = "parquet")]
 mod io_error;
+mod nearest;
 mod pair;
 #[cfg(feature = "parquet")]
 pub mod pairs;
@@ -48,6 +49,7 @@ pub use event::{Event, EventError, Op, invert, replay};
 pub use grapheme::{UNICODE_VERSION, grapheme_count, graphemes};
 #[cfg(feature = "parquet")]
 pub use io_error::IoError;
+pub use nearest::nearest_name;
 pub use pair::{Pair, Passage};
 pub use passage::passages;
 pub use random::{RecordStream, pair_id};

@@ -7,6 +7,8 @@ use figment::error::Kind;
 use figment::providers::Serialized;
 use serde::de::DeserializeOwned;
 
+use crate::nearest::nearest_name;
+
 /// The tables a recipe may have.
 pub const TABLES: [&str; 5] = ["corpus", "corrupt", "model", "train", "evaluate"];
 
@@ -154,13 +156,8 @@ impl Recipe {
 
     fn unknown(&self, key: &str, known: &[&str]) -> RecipeError {
         let last = key.rsplit('.').next().unwrap_or(key);
-        let nearest = known
-            .iter()
-            .map(|k| (strsim::damerau_levenshtein(k, last), *k))
-            .filter(|(distance, k)| *distance <= k.len().max(last.len()) / 2)
-            .min();
-        let hint = match nearest {
-            Some((_, k)) => format!("did you mean `{k}`?"),
+        let hint = match nearest_name(last, known) {
+            Some(k) => format!("did you mean `{k}`?"),
             None => format!("known are {}", known.join(", ")),
         };
         RecipeError::UnknownKey { name: self.name.clone(), key: key.to_owned(), hint }

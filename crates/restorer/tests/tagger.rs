@@ -98,6 +98,25 @@ fn the_loss_falls_along_its_gradient() {
     assert!((fall - 1.0).abs() < 0.1, "{name}: fell {fall} of what the gradient says");
 }
 
+/// Training and serving see a text alike: the loss of a clean text is that of the served logits.
+#[test]
+fn training_and_serving_see_the_same_text() {
+    let model = Tagger::load(&fixture(), &one_thread()).unwrap();
+    // One window of the fixture's 64 bytes.
+    let text = "naïve 👩‍👧: in meeting you again";
+    let clean = &pairs(text, 1, 0.0)[0];
+    let example = model.examples(clean).unwrap().remove(0);
+    let loss = model.loss(&[&example], LossMode::Eval).unwrap();
+    let logits = model.logits(text).unwrap();
+    let cost = |row: &Vec<f32>| {
+        let sum: f64 = row.iter().map(|logit| f64::from(*logit).exp()).sum();
+        sum.ln() - f64::from(row[0])
+    };
+    let served: f64 = logits.bytes.iter().chain(&logits.gaps[0]).map(cost).sum();
+    let trained = f64::from(loss.loss.to_scalar::<f32>().unwrap());
+    assert!((trained - served).abs() < 1e-4 * served, "{trained} against {served}");
+}
+
 #[test]
 fn a_new_model_leaves_texts_alone() {
     let model = Tagger::random(&TaggerConfig::tiny(), &one_thread()).unwrap();

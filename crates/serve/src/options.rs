@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::{
     error::{ApiError, Kind},
     http::body::type_name,
-    nearest::{list, nearest},
+    list::list,
 };
 
 /// Keys of the options, wherever JSON carries them.
@@ -91,7 +91,7 @@ pub(crate) fn take_options(object: &mut Map<String, Value>) -> Result<RestoreOpt
 pub(crate) fn refuse_unknown(object: &Map<String, Value>, own: &[&str]) -> Result<(), ApiError> {
     let known: Vec<&str> = own.iter().copied().chain(OPTION_KEYS).collect();
     let Some(key) = object.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
-    let detail = match nearest(key, &known) {
+    let detail = match corruptor::nearest_name(key, &known) {
         Some(meant) => format!("unknown key `{key}`; did you mean `{meant}`?"),
         None => format!("unknown key `{key}`; the keys are {}", list(known)),
     };

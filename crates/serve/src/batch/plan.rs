@@ -8,7 +8,7 @@ use arrow::{
     error::ArrowError,
 };
 
-use crate::nearest::list;
+use crate::list::list;
 
 use super::{BatchError, ExistingColumns, text_column::is_text};
 

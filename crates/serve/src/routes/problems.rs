@@ -9,7 +9,7 @@ use axum::{
 use crate::{
     error::{ApiError, Kind, TABLE},
     http::problem::describe,
-    nearest::list,
+    list::list,
 };
 
 /// Describes one kind of error.
