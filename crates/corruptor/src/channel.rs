@@ -6,8 +6,9 @@
 
 use crate::alphabet::Alphabet;
 use crate::distance::cer;
-use crate::event::{Event, Op};
+use crate::event::Event;
 use crate::grapheme::{boundaries, graphemes};
+use crate::op::Op;
 use crate::pair::{Pair, Passage};
 use crate::random::{RecordStream, pair_id};
 use crate::sampler::{GapSampler, LengthSampler, threshold};
@@ -121,7 +122,7 @@ impl Channel {
             source: passage.source.to_owned(),
             start: passage.start,
             copy,
-            noise: noise as f32,
+            noise: Some(noise as f32),
             cer: if corruption.events.is_empty() { 0.0 } else { cer(passage.text, &corruption.text) },
             original: passage.text.to_owned(),
             corrupted: corruption.text,
@@ -245,7 +246,13 @@ impl<'t> Walk<'t> {
         self.out.text.push_str(&replacement);
         self.copied_to = self.bounds[to] as usize;
         let length = removed.len() as u32;
-        self.out.events.push(Event { op, start, length, removed: removed.to_owned(), replacement });
+        self.out.events.push(Event {
+            op: op.into(),
+            start,
+            length,
+            removed: removed.to_owned(),
+            replacement,
+        });
     }
 
     fn finish(mut self) -> Corruption {
@@ -339,9 +346,9 @@ mod tests {
     fn clean_and_silent_records_are_verbatim() {
         let clean = CorruptSettings { clean_share: 1.0, ..CorruptSettings::default() };
         let pair = Channel::new(&clean).unwrap().pair(&passage("text"), 0);
-        assert_eq!((pair.corrupted.as_str(), pair.noise), ("text", 0.0));
+        assert_eq!((pair.corrupted.as_str(), pair.noise), ("text", Some(0.0)));
         let silent = Channel::new(&settings(0.0)).unwrap().pair(&passage("text"), 0);
-        assert_eq!((silent.corrupted.as_str(), silent.noise), ("text", 1.0));
+        assert_eq!((silent.corrupted.as_str(), silent.noise), ("text", Some(1.0)));
     }
 
     #[test]

@@ -1,65 +1,14 @@
-//! Events: what the channel did to a text, exactly; replaying them corrupts, inverting them restores.
-
-use std::fmt;
-use std::str::FromStr;
+//! Events: what happened to a text, exactly; replaying them corrupts, inverting them restores.
 
 use serde::{Deserialize, Serialize};
 
-/// An operation of the channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Op {
-    /// A span is left out.
-    Deletion,
-    /// Each grapheme of a span is replaced by another symbol.
-    Substitution,
-    /// Symbols are put in.
-    Insertion,
-    /// A span is emitted twice, in tandem.
-    Duplication,
-    /// A span is emitted backwards, grapheme by grapheme.
-    Reversal,
-}
+use crate::op::EventOp;
 
-impl Op {
-    /// All operations, in the order of their discriminants.
-    pub const ALL: [Self; 5] =
-        [Self::Deletion, Self::Substitution, Self::Insertion, Self::Duplication, Self::Reversal];
-
-    /// The name used in recipes and in the pair schema.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Deletion => "deletion",
-            Self::Substitution => "substitution",
-            Self::Insertion => "insertion",
-            Self::Duplication => "duplication",
-            Self::Reversal => "reversal",
-        }
-    }
-}
-
-impl fmt::Display for Op {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Op {
-    type Err = EventError;
-
-    fn from_str(name: &str) -> Result<Self, EventError> {
-        Self::ALL
-            .into_iter()
-            .find(|op| op.name() == name)
-            .ok_or_else(|| EventError::UnknownOp(name.to_owned()))
-    }
-}
-
-/// One event of the channel over an original text.
+/// One event over an original text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// The operation.
-    pub op: Op,
+    /// The channel's operation, or an edit of unknown cause.
+    pub op: EventOp,
     /// Byte offset in the original.
     pub start: u32,
     /// Bytes of the original that it concerns; 0 for an insertion.
@@ -73,8 +22,10 @@ pub struct Event {
 /// Why a list of events does not fit a text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EventError {
-    /// The name is none of [`Op::ALL`].
-    #[error("unknown operation {0:?}: known are deletion, substitution, insertion, duplication and reversal")]
+    /// The name is none of [`Op::ALL`](crate::Op::ALL) and not `edit`.
+    #[error(
+        "unknown operation {0:?}: known are deletion, substitution, insertion, duplication, reversal and edit"
+    )]
     UnknownOp(String),
     /// Events must be sorted by position and must not overlap.
     #[error("event {index} starts at byte {start}, before the end of its predecessor at byte {after}")]
@@ -174,10 +125,11 @@ fn expect<'t>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::op::Op;
 
     fn event(op: Op, start: u32, removed: &str, replacement: &str) -> Event {
         let (removed, replacement) = (removed.to_owned(), replacement.to_owned());
-        Event { op, start, length: removed.len() as u32, removed, replacement }
+        Event { op: op.into(), start, length: removed.len() as u32, removed, replacement }
     }
 
     #[test]

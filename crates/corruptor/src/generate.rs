@@ -16,8 +16,8 @@ use crate::corpus::CorpusSettings;
 use crate::documents::{
     Document, DocumentOptions, Documents, Record, Skip, SkipReason, Skips, UniqueDocuments,
 };
-use crate::event::Op;
 use crate::io_error::IoError;
+use crate::op::Op;
 use crate::pair::{Pair, Passage};
 use crate::pairs::{PairMetadata, PairWriter};
 use crate::passage::passages;

@@ -29,6 +29,7 @@ pub mod inspect;
 #[cfg(feature = "parquet")]
 mod io_error;
 mod nearest;
+mod op;
 mod pair;
 #[cfg(feature = "parquet")]
 pub mod pairs;
@@ -45,11 +46,12 @@ pub use alphabet::{Alphabet, AlphabetChoice};
 pub use channel::{AttemptCounts, Channel, Corruption};
 pub use distance::{cer, grapheme_distance};
 pub use edit::{Edit, EditError, apply_edits, compose_edits, minimize_edits};
-pub use event::{Event, EventError, Op, invert, replay};
+pub use event::{Event, EventError, invert, replay};
 pub use grapheme::{UNICODE_VERSION, grapheme_count, graphemes};
 #[cfg(feature = "parquet")]
 pub use io_error::IoError;
 pub use nearest::nearest_name;
+pub use op::{EventOp, Op};
 pub use pair::{Pair, Passage};
 pub use passage::passages;
 pub use random::{RecordStream, pair_id};

@@ -30,8 +30,8 @@ pub struct Pair {
     pub start: u64,
     /// Which corruption of this passage.
     pub copy: u32,
-    /// The noise level drawn for it; 0 for clean.
-    pub noise: f32,
+    /// The noise level drawn for it; 0 for clean, `None` for a real pair, which nobody drew.
+    pub noise: Option<f32>,
     /// The text before corruption.
     pub original: String,
     /// The text after corruption.

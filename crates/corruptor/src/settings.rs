@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alphabet::{Alphabet, AlphabetChoice};
-use crate::event::Op;
+use crate::op::Op;
 
 /// A value of a recipe that cannot be used.
 #[derive(Debug, thiserror::Error)]

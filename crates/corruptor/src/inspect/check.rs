@@ -3,6 +3,7 @@
 use crate::distance::grapheme_distance;
 use crate::event::{invert, replay};
 use crate::grapheme::grapheme_count;
+use crate::op::EventOp;
 use crate::pair::{Pair, Passage};
 use crate::random::pair_id;
 
@@ -42,8 +43,13 @@ fn consistent(pair: &Pair, distances: Distances) -> Result<(), String> {
     if let Some(index) = events.iter().position(|event| event.removed == event.replacement) {
         return Err(format!("event {index} changes nothing"));
     }
-    if !pair.noise.is_finite() || pair.noise < 0.0 {
-        return Err(format!("the noise level {} is none", pair.noise));
+    if let Some(noise) = pair.noise {
+        if !noise.is_finite() || noise < 0.0 {
+            return Err(format!("the noise level {noise} is none"));
+        }
+        if let Some(index) = events.iter().position(|event| event.op == EventOp::Edit) {
+            return Err(format!("event {index} is an edit, but the row states noise level {noise}"));
+        }
     }
     let cer = distances.edits as f32 / distances.graphemes.max(1) as f32;
     // Another engine may divide in another precision; NaN must not pass.

@@ -79,7 +79,8 @@ fn write_split(page: &mut String, split: &SplitStatistics) -> fmt::Result {
 fn write_example(page: &mut String, pair: &Pair) -> fmt::Result {
     let marked = marked(pair).unwrap_or_else(|| escaped(&pair.corrupted));
     let (source, doc_id) = (escaped(&pair.source), escaped(&pair.doc_id));
-    let (start, copy, noise, cer) = (pair.start, pair.copy, pair.noise, 100.0 * pair.cer);
+    let (start, copy, cer) = (pair.start, pair.copy, 100.0 * pair.cer);
+    let noise = pair.noise.map_or_else(|| "unknown".to_owned(), |noise| noise.to_string());
     writeln!(
         page,
         "<p>{source} {doc_id}, byte {start}, copy {copy}: noise level {noise}, CER {cer:.1} %</p><pre>{marked}</pre>"

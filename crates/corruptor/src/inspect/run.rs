@@ -177,6 +177,9 @@ impl fmt::Display for Inspection {
             for (bits, level) in &split.levels {
                 write!(f, " {}: {:.2} % ({} rows)", f32::from_bits(*bits), 100.0 * level.cer, level.rows)?;
             }
+            if let Some(real) = split.real {
+                write!(f, " real pairs: {:.2} % ({} rows)", 100.0 * real.cer, real.rows)?;
+            }
             writeln!(f)?;
             for (op, of) in &split.events {
                 writeln!(

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use super::check::Distances;
-use crate::event::{Event, Op};
+use crate::event::Event;
 use crate::grapheme::grapheme_count;
+use crate::op::{EventOp, Op};
 use crate::pair::Pair;
 
 /// What the pairs of a split hold.
@@ -29,8 +30,11 @@ pub struct SplitStatistics {
     /// The same for each noise level, in increasing order; the key is the level.
     #[serde(serialize_with = "by_level")]
     pub levels: BTreeMap<u32, LevelStatistics>,
+    /// Rows without a noise level: real pairs. Absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub real: Option<LevelStatistics>,
     /// Logged events of each operation that occurs.
-    pub events: BTreeMap<Op, OpStatistics>,
+    pub events: BTreeMap<EventOp, OpStatistics>,
     #[serde(skip)]
     edits: u64,
 }
@@ -74,8 +78,11 @@ impl SplitStatistics {
         self.original_bytes += pair.original.len() as u64;
         self.graphemes += distances.graphemes;
         self.edits += distances.edits;
-        // Non-negative floats order like their bits.
-        let level = self.levels.entry(pair.noise.to_bits()).or_default();
+        let level = match pair.noise {
+            // Non-negative floats order like their bits.
+            Some(noise) => self.levels.entry(noise.to_bits()).or_default(),
+            None => self.real.get_or_insert_default(),
+        };
         level.rows += 1;
         level.edits += distances.edits;
         level.graphemes += distances.graphemes;
@@ -89,7 +96,7 @@ impl SplitStatistics {
     /// Forms the ratios, when everything is counted.
     pub(super) fn finish(&mut self) {
         self.cer = ratio(self.edits, self.graphemes);
-        for level in self.levels.values_mut() {
+        for level in self.levels.values_mut().chain(&mut self.real) {
             level.cer = ratio(level.edits, level.graphemes);
         }
         for op in self.events.values_mut() {
@@ -100,10 +107,15 @@ impl SplitStatistics {
     }
 }
 
-/// The graphemes that the operation was about: those it puts in, or those it found.
+/// The graphemes that the event was about: those it puts in, or those it found; of an edit, the larger number.
 fn span_graphemes(event: &Event) -> u64 {
-    let span = if event.op == Op::Insertion { &event.replacement } else { &event.removed };
-    grapheme_count(span) as u64
+    let (found, put) =
+        (|| grapheme_count(&event.removed) as u64, || grapheme_count(&event.replacement) as u64);
+    match event.op {
+        EventOp::Channel(Op::Insertion) => put(),
+        EventOp::Channel(_) => found(),
+        EventOp::Edit => found().max(put()),
+    }
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {

@@ -12,7 +12,8 @@ use arrow::datatypes::{Float32Type, UInt32Type, UInt64Type};
 use arrow::error::ArrowError;
 
 use super::schema::{EVENT_FIELDS, event_item, pair_schema};
-use crate::event::{Event, Op};
+use crate::event::Event;
+use crate::op::EventOp;
 use crate::pair::Pair;
 
 /// A batch with one row for each pair.
@@ -40,7 +41,7 @@ pub(super) fn to_batch(pairs: &[Pair]) -> Result<RecordBatch, ArrowError> {
         strings(pairs.iter().map(|pair| pair.source.as_str())),
         Arc::new(UInt64Array::from_iter_values(pairs.iter().map(|pair| pair.start))),
         Arc::new(UInt32Array::from_iter_values(pairs.iter().map(|pair| pair.copy))),
-        Arc::new(Float32Array::from_iter_values(pairs.iter().map(|pair| pair.noise))),
+        Arc::new(pairs.iter().map(|pair| pair.noise).collect::<Float32Array>()),
         strings(pairs.iter().map(|pair| pair.original.as_str())),
         strings(pairs.iter().map(|pair| pair.corrupted.as_str())),
         Arc::new(lists),
@@ -57,7 +58,9 @@ pub(super) fn from_batch(batch: &RecordBatch) -> Result<Vec<Pair>, String> {
         .map(|field| {
             let column =
                 batch.column_by_name(field.name()).ok_or(format!("it has no column {:?}", field.name()))?;
-            without_nulls(column, field.name())?;
+            if !field.is_nullable() {
+                without_nulls(column, field.name())?;
+            }
             cast(column, field.data_type()).map_err(|error| format!("its column {:?}: {error}", field.name()))
         })
         .collect::<Result<_, String>>()?;
@@ -77,7 +80,7 @@ pub(super) fn from_batch(batch: &RecordBatch) -> Result<Vec<Pair>, String> {
             source: text(source, row),
             start: start.value(row),
             copy: copy.value(row),
-            noise: noise.value(row),
+            noise: noise.is_valid(row).then(|| noise.value(row)),
             original: text(original, row),
             corrupted: text(corrupted, row),
             events: logs.next().unwrap_or_default(),
@@ -100,7 +103,7 @@ fn from_lists(lists: &ListArray) -> Result<Vec<Vec<Event>>, String> {
     let (start, length) = (start.as_primitive::<UInt32Type>(), length.as_primitive::<UInt32Type>());
     let event = |i: usize| -> Result<Event, String> {
         Ok(Event {
-            op: op.value(i).parse::<Op>().map_err(|error| error.to_string())?,
+            op: op.value(i).parse::<EventOp>().map_err(|error| error.to_string())?,
             start: start.value(i),
             length: length.value(i),
             removed: removed.value(i).to_owned(),

@@ -25,7 +25,7 @@ static PAIR_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("source", DataType::Utf8, false),
         Field::new("start", DataType::UInt64, false),
         Field::new("copy", DataType::UInt32, false),
-        Field::new("noise", DataType::Float32, false),
+        Field::new("noise", DataType::Float32, true),
         Field::new("original", DataType::Utf8, false),
         Field::new("corrupted", DataType::Utf8, false),
         Field::new("events", DataType::List(event_item()), false),
@@ -33,7 +33,7 @@ static PAIR_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-/// The columns of a file of pairs, in order; none is nullable.
+/// The columns of a file of pairs, in order; only `noise` is nullable.
 pub fn pair_schema() -> SchemaRef {
     Arc::clone(&PAIR_SCHEMA)
 }

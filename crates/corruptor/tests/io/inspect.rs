@@ -45,8 +45,8 @@ fn generated_pairs_hold_and_are_counted() {
     assert_eq!(total(|s| s.rows), pairs.len() as u64);
     assert_eq!(total(|s| s.documents), 60);
     let logged = pairs.iter().flat_map(|p| &p.events).filter(|e| e.op == Op::Deletion).count() as u64;
-    assert_eq!(total(|s| s.events[&Op::Deletion].events), logged);
-    let clean = pairs.iter().filter(|p| p.noise == 0.0).count() as u64;
+    assert_eq!(total(|s| s.events[&Op::Deletion.into()].events), logged);
+    let clean = pairs.iter().filter(|p| p.noise == Some(0.0)).count() as u64;
     assert_eq!(total(|s| s.levels[&0].rows), clean);
 
     let metrics = inspection.metrics();

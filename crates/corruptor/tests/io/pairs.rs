@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use corruptor::pairs::{PairMetadata, PairWriter, Written, read_pairs};
-use corruptor::{Channel, CorruptSettings, IoError, Pair, Passage};
+use corruptor::{Channel, CorruptSettings, Event, EventOp, IoError, Pair, Passage};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::schema::printer::print_schema;
 use proptest::prelude::*;
@@ -65,6 +65,23 @@ proptest! {
         write(home.path(), &pairs, 16);
         prop_assert_eq!(reread(home.path()), pairs);
     }
+}
+
+#[test]
+fn real_pairs_have_edits_and_no_noise_level() {
+    let home = tempdir().unwrap();
+    let event =
+        Event { op: EventOp::Edit, start: 1, length: 2, removed: "rn".into(), replacement: "m".into() };
+    let real = Pair {
+        noise: None,
+        original: "arne".into(),
+        corrupted: "ame".into(),
+        events: vec![event],
+        ..made(1).remove(0)
+    };
+    let pairs = [made(1).remove(0), real];
+    write(home.path(), &pairs, 10);
+    assert_eq!(reread(home.path()), pairs);
 }
 
 #[test]

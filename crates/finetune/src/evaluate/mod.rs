@@ -138,19 +138,20 @@ pub fn evaluate(
     Ok((evaluation, restored))
 }
 
-/// The pairs as they are, by operation (all events of one), by level, and clean.
+/// The pairs as they are, by operation (all events of one), by level, and clean; real pairs know neither operation nor level.
 fn groups_of(restored: &[Restored]) -> Vec<(SetKind, Vec<Restored>)> {
     let select = |keep: &dyn Fn(&Pair) -> bool| -> Vec<Restored> {
         restored.iter().filter(|restored| keep(&restored.pair)).cloned().collect()
     };
     let only =
         |op: Op| move |pair: &Pair| !pair.events.is_empty() && pair.events.iter().all(|event| event.op == op);
-    let mut levels: Vec<f32> = restored.iter().map(|r| r.pair.noise).filter(|noise| *noise > 0.0).collect();
+    let mut levels: Vec<f32> =
+        restored.iter().filter_map(|r| r.pair.noise).filter(|noise| *noise > 0.0).collect();
     levels.sort_unstable_by(f32::total_cmp);
     levels.dedup();
     let operations = Op::ALL.into_iter().map(|op| (SetKind::Operation(op), select(&only(op))));
     let levels = levels.into_iter().map(|level| {
-        let at_level = |pair: &Pair| pair.noise.total_cmp(&level).is_eq();
+        let at_level = |pair: &Pair| pair.noise.is_some_and(|noise| noise.total_cmp(&level).is_eq());
         (SetKind::Level(rounded(level)), select(&at_level))
     });
     let clean = (SetKind::Clean, select(&|pair| pair.original == pair.corrupted));

@@ -52,9 +52,9 @@ fn example(restored: &Restored) -> String {
     let texts =
         [("original", &pair.original), ("corrupted", &pair.corrupted), ("restored", &scored.restored)];
     let mut block = format!(
-        "<dl><dt>{} · noise {} · errors {} → {}</dt>\n",
+        "<dl><dt>{} · {} · errors {} → {}</dt>\n",
         escape(&pair.source),
-        pair.noise,
+        pair.noise.map_or_else(|| "real pair".to_owned(), |noise| format!("noise {noise}")),
         scored.counts.errors_before,
         scored.counts.errors_after
     );

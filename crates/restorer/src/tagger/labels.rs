@@ -4,7 +4,7 @@
 //! its leftmost place, what was inserted is taken away at its leftmost place, of a duplication the second copy goes, and
 //! substitutions and reversals are replaced byte by byte.
 
-use corruptor::{Event, EventError, Op, Pair, replay};
+use corruptor::{Event, EventError, EventOp, Op, Pair, replay};
 
 /// Class of a byte that stays.
 pub(super) const KEEP: u32 = 0;
@@ -62,13 +62,15 @@ fn fixes(text: &str, events: &[Event]) -> Vec<Fix> {
     for event in events {
         let start = (event.start as usize).wrapping_add_signed(shift);
         let end = start + event.replacement.len();
-        fixes.push(match event.op {
-            Op::Deletion => leftmost_insertion(text, start, &event.removed, barrier),
-            Op::Insertion => leftmost_deletion(text, start, end, barrier, 0),
-            Op::Duplication => {
-                leftmost_deletion(text, start + event.removed.len(), end, barrier, event.removed.len())
+        let Event { op, removed, replacement, .. } = event;
+        fixes.push(match op {
+            EventOp::Channel(Op::Duplication) => {
+                leftmost_deletion(text, start + removed.len(), end, barrier, removed.len())
             }
-            Op::Substitution | Op::Reversal => Fix { start, end, target: event.removed.clone() },
+            // Of an edit nobody knows the operation; what it took and what it put there say enough.
+            _ if replacement.is_empty() => leftmost_insertion(text, start, removed, barrier),
+            _ if removed.is_empty() => leftmost_deletion(text, start, end, barrier, 0),
+            _ => Fix { start, end, target: removed.clone() },
         });
         barrier = end;
         shift += event.replacement.len().cast_signed() - event.removed.len().cast_signed();
@@ -192,16 +194,16 @@ mod tests {
         out
     }
 
-    fn pair(original: &str, op: Op, start: u32, removed: &str, replacement: &str) -> Pair {
+    fn pair(original: &str, op: impl Into<EventOp>, start: u32, removed: &str, replacement: &str) -> Pair {
         let (removed, replacement) = (removed.to_owned(), replacement.to_owned());
-        let events = vec![Event { op, start, length: removed.len() as u32, removed, replacement }];
+        let events = vec![Event { op: op.into(), start, length: removed.len() as u32, removed, replacement }];
         Pair {
             id: 0,
             doc_id: String::new(),
             source: String::new(),
             start: 0,
             copy: 0,
-            noise: 1.0,
+            noise: None,
             original: original.into(),
             corrupted: replay(original, &events).unwrap(),
             events,
@@ -233,6 +235,24 @@ mod tests {
         );
         assert_eq!(a.corrupted, b.corrupted);
         assert_eq!(first(&a), first(&b));
+    }
+
+    #[test]
+    fn an_edit_has_the_labels_of_the_operation_that_it_looks_like() {
+        for (op, start, removed, replacement) in [
+            (Op::Deletion, 3, "l", ""),
+            (Op::Insertion, 3, "", "l"),
+            (Op::Substitution, 1, "el", "xy"),
+            (Op::Substitution, 1, "e", "xyz"),
+            (Op::Substitution, 1, "ell", "a"),
+        ] {
+            let (known, edit) = (
+                pair("hello", op, start, removed, replacement),
+                pair("hello", EventOp::Edit, start, removed, replacement),
+            );
+            assert_eq!(first(&edit), first(&known));
+            assert_eq!(applied(&first(&edit)), b"hello");
+        }
     }
 
     #[test]
