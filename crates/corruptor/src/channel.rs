@@ -5,14 +5,15 @@
 //! therefore depends only on the graphemes that it consumes and on the end of the text.
 
 use crate::alphabet::Alphabet;
-use crate::distance::cer;
 use crate::event::Event;
-use crate::grapheme::{boundaries, graphemes};
+use crate::grapheme::{Bytewise, Graphemes, Positions, is_bytewise};
+use crate::law::ChannelLaw;
 use crate::op::Op;
 use crate::pair::{Pair, Passage};
 use crate::random::{RecordStream, pair_id};
 use crate::sampler::{GapSampler, LengthSampler, threshold};
 use crate::settings::{CorruptSettings, SettingsError};
+use crate::walk::{Walk, Workspace};
 
 /// What the sampler tried, whether or not it changed anything; indices are those of [`Op::ALL`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,8 +51,7 @@ pub struct Corruption {
 /// The channel of one recipe, ready to sample.
 #[derive(Clone, Debug)]
 pub struct Channel {
-    settings: CorruptSettings,
-    alphabet: Alphabet,
+    law: ChannelLaw,
     clean: u64,
     gaps: Vec<Option<GapSampler>>,
     ops: [u64; 4],
@@ -63,9 +63,14 @@ impl Channel {
     /// Prepares the samplers of `settings`.
     ///
     /// # Errors
-    /// If a value is out of range.
+    /// If a value is out of range or not resolved, or the settings have an escape symbol, which cannot be sampled.
     pub fn new(settings: &CorruptSettings) -> Result<Self, SettingsError> {
-        settings.validate()?;
+        let law = ChannelLaw::new(settings)?;
+        if settings.escape > 0.0 {
+            let message =
+                "an escape symbol stands for anything and cannot be drawn; set it to 0 to corrupt text";
+            return Err(SettingsError::new("corrupt.escape", message));
+        }
         let total = settings.total_rate();
         let gaps = settings
             .levels
@@ -78,14 +83,10 @@ impl Channel {
             below += settings.op(op).rate;
             *bound = threshold(below / total);
         }
-        let lengths = Op::ALL.map(|op| {
-            let of = settings.op(op);
-            LengthSampler::new(of.mean, of.max, usize::from(op == Op::Reversal))
-        });
+        let lengths = Op::ALL.map(|op| LengthSampler::new(settings.op(op), usize::from(op == Op::Reversal)));
         Ok(Self {
-            alphabet: Alphabet::new(&settings.alphabet)?,
             clean: threshold(settings.clean_share),
-            settings: settings.clone(),
+            law,
             gaps,
             ops,
             last_op: Op::ALL.iter().rposition(|&op| settings.op(op).rate > 0.0).unwrap_or(0),
@@ -93,14 +94,19 @@ impl Channel {
         })
     }
 
+    /// The probabilities that it samples from.
+    pub fn law(&self) -> &ChannelLaw {
+        &self.law
+    }
+
     /// The settings that it was made from.
     pub fn settings(&self) -> &CorruptSettings {
-        &self.settings
+        self.law.settings()
     }
 
     /// The symbols it draws from.
     pub fn alphabet(&self) -> &Alphabet {
-        &self.alphabet
+        self.law.alphabet()
     }
 
     /// Makes copy `copy` of `passage`: draws its noise level, corrupts it, logs what happened.
@@ -110,12 +116,9 @@ impl Channel {
 
     /// [`Self::pair`], adding what was tried to `counts`.
     pub fn pair_counted(&self, passage: &Passage<'_>, copy: u32, counts: &mut AttemptCounts) -> Pair {
-        let mut stream = RecordStream::for_record(self.settings.seed, passage, copy);
-        let (noise, corruption) = match self.draw_level(&mut stream) {
-            None => (0.0, Corruption { text: passage.text.to_owned(), ..Corruption::default() }),
-            Some(level) => (self.settings.levels[level], self.corrupt(passage.text, level, &mut stream)),
-        };
-        counts.add(&corruption.counts);
+        let mut workspace = Workspace::default();
+        let noise = self.record(&mut workspace, passage, copy);
+        counts.add(workspace.counts());
         Pair {
             id: pair_id(passage, copy),
             doc_id: passage.doc_id.to_owned(),
@@ -123,17 +126,37 @@ impl Channel {
             start: passage.start,
             copy,
             noise: Some(noise as f32),
-            cer: if corruption.events.is_empty() { 0.0 } else { cer(passage.text, &corruption.text) },
+            cer: workspace.cer(passage.text),
             original: passage.text.to_owned(),
-            corrupted: corruption.text,
-            events: corruption.events,
+            events: workspace.events(passage.text),
+            corrupted: workspace.into_text(),
+        }
+    }
+
+    /// Makes copy `copy` of `passage` in `workspace`, whose memory is used again: draws its noise level, which is returned,
+    /// and corrupts it.
+    ///
+    /// # Panics
+    /// If the passage has 4 GiB or more.
+    pub fn record(&self, workspace: &mut Workspace, passage: &Passage<'_>, copy: u32) -> f64 {
+        let mut stream = RecordStream::for_record(self.settings().seed, passage, copy);
+        match self.draw_level(&mut stream) {
+            None => {
+                workspace.copy(passage.text);
+                0.0
+            }
+            Some(level) => {
+                self.corrupt_in(workspace, passage.text, level, &mut stream);
+                self.settings().levels[level]
+            }
         }
     }
 
     /// Draws an index into the noise grid; `None` is a clean record.
     pub fn draw_level(&self, stream: &mut RecordStream) -> Option<usize> {
-        let clean = self.settings.clean_share >= 1.0 || stream.next_u64() < self.clean;
-        (!clean).then(|| stream.below(self.settings.levels.len() as u64) as usize)
+        let settings = self.settings();
+        let clean = settings.clean_share >= 1.0 || stream.next_u64() < self.clean;
+        (!clean).then(|| stream.below(settings.levels.len() as u64) as usize)
     }
 
     /// Corrupts `original` at the noise level with index `level`.
@@ -141,14 +164,44 @@ impl Channel {
     /// # Panics
     /// If `original` has 4 GiB or more (offsets are 32-bit), or `level` is outside the noise grid.
     pub fn corrupt(&self, original: &str, level: usize, stream: &mut RecordStream) -> Corruption {
+        let mut workspace = Workspace::default();
+        self.corrupt_in(&mut workspace, original, level, stream);
+        let (events, counts) = (workspace.events(original), *workspace.counts());
+        Corruption { text: workspace.into_text(), events, counts }
+    }
+
+    /// [`Self::corrupt`] in memory that is used again: `workspace` holds the text, the log and the counts afterwards.
+    ///
+    /// # Panics
+    /// As [`corrupt`](Self::corrupt).
+    pub fn corrupt_in(
+        &self,
+        workspace: &mut Workspace,
+        original: &str,
+        level: usize,
+        stream: &mut RecordStream,
+    ) {
         assert!(
             u32::try_from(original.len()).is_ok(),
             "a text of 4 GiB or more must be cut into passages first"
         );
-        let Some(gaps) = &self.gaps[level] else {
-            return Corruption { text: original.to_owned(), ..Corruption::default() };
-        };
-        let mut walk = Walk::new(original);
+        let Some(gaps) = &self.gaps[level] else { return workspace.copy(original) };
+        if is_bytewise(original) {
+            self.walk(Walk::new(workspace, original, Bytewise(original.len())), gaps, stream);
+        } else {
+            let graphemes = Graphemes::of(original, workspace.take_bounds());
+            let graphemes = self.walk(Walk::new(workspace, original, graphemes), gaps, stream);
+            workspace.return_bounds(graphemes.into_bounds());
+        }
+    }
+
+    /// Skips from event to event.
+    fn walk<P: Positions>(
+        &self,
+        mut walk: Walk<'_, '_, P>,
+        gaps: &GapSampler,
+        stream: &mut RecordStream,
+    ) -> P {
         let mut at = 0;
         loop {
             let positions = walk.end() - at;
@@ -163,9 +216,18 @@ impl Channel {
             if at == walk.end() && op != Op::Insertion {
                 break;
             }
-            let span = self.lengths[op as usize].draw(stream);
-            walk.attempt(op, span);
-            at = self.emit(&mut walk, op, at, span, stream);
+            let table = self.law.confusions().filter(|_| op == Op::Substitution);
+            at = if let Some(table) = table {
+                let drawn = table.draw(walk.graphemes_from(at), stream);
+                let (consumed, replacement) = drawn.unwrap_or((1, walk.span(at, at + 1)));
+                walk.attempt(op, consumed);
+                walk.event(op, at, at + consumed, |out| out.push_str(replacement));
+                at + consumed
+            } else {
+                let span = self.lengths[op as usize].draw(stream);
+                walk.attempt(op, span);
+                self.emit(&mut walk, op, at, span, stream)
+            };
             if at > walk.end() {
                 break;
             }
@@ -176,95 +238,45 @@ impl Channel {
     fn draw_op(&self, stream: &mut RecordStream) -> Op {
         let word = stream.next_u64();
         // The bounds are rounded: the very last words must not fall to an operation whose rate is 0.
-        Op::ALL[self.ops.partition_point(|&bound| word >= bound).min(self.last_op)]
+        let reached = self.ops.iter().map(|&bound| usize::from(word >= bound)).sum::<usize>();
+        Op::ALL[reached.min(self.last_op)]
     }
 
     /// Carries out one event at `at` and returns the next position at which an event can start.
-    fn emit(&self, walk: &mut Walk<'_>, op: Op, at: usize, span: usize, stream: &mut RecordStream) -> usize {
-        let end = if op == Op::Insertion { at } else { (at + span).min(walk.end()) };
+    fn emit<P: Positions>(
+        &self,
+        walk: &mut Walk<'_, '_, P>,
+        op: Op,
+        at: usize,
+        span: usize,
+        stream: &mut RecordStream,
+    ) -> usize {
+        let alphabet = self.law.alphabet();
+        let end = if op == Op::Insertion { at } else { at.saturating_add(span).min(walk.end()) };
         let removed = walk.span(at, end);
-        let replacement = match op {
-            Op::Deletion => String::new(),
-            Op::Substitution => graphemes(removed)
-                .map(|grapheme| self.alphabet.draw_unlike(grapheme, stream).unwrap_or(grapheme))
-                .collect(),
-            Op::Insertion => (0..span).map(|_| self.alphabet.draw(stream)).collect(),
-            Op::Duplication => removed.repeat(2),
-            Op::Reversal => graphemes(removed).rev().collect(),
-        };
-        walk.log(op, at, end, replacement);
+        let graphemes = walk.graphemes(at, end);
+        walk.event(op, at, end, |out| match op {
+            Op::Deletion => {}
+            Op::Substitution => graphemes.for_each(|grapheme| {
+                out.push_str(alphabet.draw_unlike(grapheme, stream).unwrap_or(grapheme));
+            }),
+            Op::Insertion => (0..span).for_each(|_| out.push_str(alphabet.draw(stream))),
+            Op::Duplication => {
+                out.push_str(removed);
+                out.push_str(removed);
+            }
+            Op::Reversal => graphemes.rev().for_each(|grapheme| out.push_str(grapheme)),
+        });
         // After an insertion the position's own grapheme is copied; past the end there is nothing left to start.
         if op == Op::Insertion { at + 1 } else { end }
-    }
-}
-
-/// One pass over an original: grapheme positions in, output and log out.
-struct Walk<'t> {
-    original: &'t str,
-    bounds: Vec<u32>,
-    copied_to: usize,
-    out: Corruption,
-}
-
-impl<'t> Walk<'t> {
-    fn new(original: &'t str) -> Self {
-        let text = String::with_capacity(original.len() + original.len() / 8);
-        let mut out = Corruption { text, ..Corruption::default() };
-        out.counts.visited[Op::Insertion as usize] = 1; // the end of the text
-        Self { original, bounds: boundaries(original), copied_to: 0, out }
-    }
-
-    /// The position after the last grapheme.
-    fn end(&self) -> usize {
-        self.bounds.len() - 1
-    }
-
-    fn span(&self, from: usize, to: usize) -> &'t str {
-        &self.original[self.bounds[from] as usize..self.bounds[to] as usize]
-    }
-
-    /// Counts the positions `from..=to` (`to` excluded where it is the end) as visited.
-    fn visit(&mut self, from: usize, to: usize) {
-        let positions = (to + 1).min(self.end()).saturating_sub(from) as u64;
-        for visited in &mut self.out.counts.visited {
-            *visited += positions;
-        }
-    }
-
-    fn attempt(&mut self, op: Op, span: usize) {
-        self.out.counts.attempted[op as usize] += 1;
-        self.out.counts.span_graphemes[op as usize] += span as u64;
-    }
-
-    fn log(&mut self, op: Op, from: usize, to: usize, replacement: String) {
-        let removed = self.span(from, to);
-        if removed == replacement {
-            return;
-        }
-        let start = self.bounds[from];
-        self.out.text.push_str(&self.original[self.copied_to..start as usize]);
-        self.out.text.push_str(&replacement);
-        self.copied_to = self.bounds[to] as usize;
-        let length = removed.len() as u32;
-        self.out.events.push(Event {
-            op: op.into(),
-            start,
-            length,
-            removed: removed.to_owned(),
-            replacement,
-        });
-    }
-
-    fn finish(mut self) -> Corruption {
-        self.out.text.push_str(&self.original[self.copied_to..]);
-        self.out
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::AlphabetChoice;
+    use crate::alphabet::{AlphabetChoice, WeightedAlphabet};
+    use crate::confusion::{ConfusionChoice, ConfusionRow};
     use crate::event::{invert, replay};
     use crate::settings::OpSettings;
     use proptest::prelude::*;
@@ -291,7 +303,7 @@ mod tests {
     #[test]
     fn attempts_and_spans_follow_the_recipe() {
         let mut settings = settings(0.05);
-        settings.reversal = OpSettings { rate: 0.02, mean: 4.0, max: 6 };
+        settings.reversal = OpSettings::new(0.02, 4.0, 6);
         let channel = Channel::new(&settings).unwrap();
         let text = "the quick brown fox jumps over the lazy dog ".repeat(20);
         let mut counts = AttemptCounts::default();
@@ -335,11 +347,43 @@ mod tests {
     #[test]
     fn without_another_symbol_a_grapheme_stays() {
         let mut only = settings(1.0).only(Op::Substitution);
-        only.alphabet = AlphabetChoice::Custom("a".into());
+        let rows = [("b".to_owned(), [("a".to_owned(), 1)].into())].into();
+        let symbols = [("a".to_owned(), 1)].into();
+        only.alphabet = AlphabetChoice::Weighted(WeightedAlphabet { symbols, backoff: 0, rows });
         let pair = Channel::new(&only).unwrap().pair(&passage("aaaa"), 0);
         assert_eq!((pair.corrupted.as_str(), pair.events.len()), ("aaaa", 0));
         let pair = Channel::new(&only).unwrap().pair(&passage("abab"), 0);
         assert_eq!(pair.corrupted, "aaaa");
+    }
+
+    #[test]
+    fn a_confusion_replaces_what_matches_and_copies_the_rest() {
+        let mut only = settings(1.0).only(Op::Substitution);
+        let rows = ConfusionRow::parse("rn\tm\n0\tO\ncl\td", "t").unwrap();
+        only.confusions = Some(ConfusionChoice::Rows(rows));
+        let pair = Channel::new(&only).unwrap().pair(&passage("barn 10 r clr n"), 0);
+        assert_eq!(pair.corrupted, "bam 1O r dr n");
+        let logged: Vec<_> = pair.events.iter().map(|e| (e.start, e.removed.as_str())).collect();
+        assert_eq!(logged, [(2, "rn"), (6, "0"), (10, "cl")]);
+        assert_eq!(replay(&pair.original, &pair.events).unwrap(), pair.corrupted);
+    }
+
+    #[test]
+    fn an_escape_cannot_be_sampled() {
+        let error = Channel::new(&CorruptSettings { escape: 0.1, ..settings(0.1) }).unwrap_err();
+        assert!(error.to_string().contains("corrupt.escape"), "{error}");
+    }
+
+    #[test]
+    fn a_tail_goes_on_beyond_the_maximum() {
+        let mut only = settings(0.05).only(Op::Insertion);
+        only.insertion = OpSettings { rate: 0.05, mean: 1.0, max: 1, tail: 0.5 };
+        let mut counts = AttemptCounts::default();
+        let channel = Channel::new(&only).unwrap();
+        (0..500).for_each(|copy| drop(channel.pair_counted(&passage(&"x".repeat(400)), copy, &mut counts)));
+        let i = Op::Insertion as usize;
+        let mean = counts.span_graphemes[i] as f64 / counts.attempted[i] as f64;
+        assert!((mean - 2.0).abs() < 0.06, "{mean}");
     }
 
     #[test]

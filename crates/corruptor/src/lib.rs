@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`Channel`] corrupts: geometric gaps, five operations, a log of [`Event`]s that replays and inverts.
+//! - [`ChannelLaw`] is its table of transitions and probabilities, which sampling and scoring share.
 //! - [`Recipe`] reads the one TOML file of a pipeline; [`CorruptSettings`] is its `[corrupt]` table.
 //! - [`passages`], [`split_of`] and [`document_id`] lead from documents to records.
 //! - [`Edit`], [`grapheme_distance`] and [`cer`] are shared with restoration.
@@ -14,6 +15,7 @@ mod alphabet;
 #[cfg(feature = "parquet")]
 pub mod atomic;
 mod channel;
+mod confusion;
 #[cfg(feature = "parquet")]
 pub mod corpus;
 mod distance;
@@ -28,6 +30,7 @@ mod grapheme;
 pub mod inspect;
 #[cfg(feature = "parquet")]
 mod io_error;
+mod law;
 mod nearest;
 mod op;
 mod pair;
@@ -41,15 +44,20 @@ mod recipe;
 mod sampler;
 mod settings;
 mod split;
+mod walk;
 
-pub use alphabet::{Alphabet, AlphabetChoice};
+pub use alphabet::{
+    Alphabet, AlphabetChoice, KeyboardError, KeyboardLayout, UnigramCounts, WeightedAlphabet,
+};
 pub use channel::{AttemptCounts, Channel, Corruption};
+pub use confusion::{ConfusionChoice, ConfusionError, ConfusionRow, Confusions};
 pub use distance::{cer, grapheme_distance};
 pub use edit::{Edit, EditError, apply_edits, compose_edits, minimize_edits};
 pub use event::{Event, EventError, invert, replay};
 pub use grapheme::{UNICODE_VERSION, grapheme_count, graphemes};
 #[cfg(feature = "parquet")]
 pub use io_error::IoError;
+pub use law::{ChannelLaw, LengthLaw};
 pub use nearest::nearest_name;
 pub use op::{EventOp, Op};
 pub use pair::{Pair, Passage};
@@ -58,3 +66,4 @@ pub use random::{RecordStream, pair_id};
 pub use recipe::{Recipe, RecipeError, TABLES};
 pub use settings::{CorruptSettings, OpSettings, SettingsError};
 pub use split::{Split, SplitShares, document_id, split_of};
+pub use walk::{EventSpan, Workspace};

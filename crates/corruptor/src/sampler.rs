@@ -3,6 +3,7 @@
 //! Powers are formed by repeated IEEE 754 multiplication, which every platform rounds alike; no `ln` or `pow` is used.
 
 use crate::random::RecordStream;
+use crate::settings::OpSettings;
 
 /// Positions that one draw of a gap can cover; longer gaps take further draws (the geometric law has no memory).
 const GAP_TABLE: usize = 256;
@@ -25,6 +26,10 @@ fn survival(p: f64, entries: usize) -> Vec<u64> {
 
 /// How many entries of the descending `table` the word stays under.
 fn survived(table: &[u64], word: u64) -> usize {
+    if table.len() <= 16 {
+        // Without a branch that could be mispredicted.
+        return table.iter().map(|&t| usize::from(word < t)).sum();
+    }
     table.partition_point(|&t| word < t)
 }
 
@@ -56,22 +61,31 @@ impl GapSampler {
     }
 }
 
-/// Span length: min(geometric on {1, 2, …} with a mean, maximum).
+/// Span length: min(geometric on {1, 2, …} with a mean, maximum), and from the maximum on with a probability one more each.
 #[derive(Clone, Debug)]
 pub(crate) struct LengthSampler {
     table: Vec<u64>,
     offset: usize,
+    tail: u64,
 }
 
 impl LengthSampler {
     /// `offset` graphemes are certain beyond the geometric part (1 for reversal, which draws l − 1).
-    pub(crate) fn new(mean: f64, max: usize, offset: usize) -> Self {
-        let stop = 1.0 / (mean - offset as f64);
-        Self { table: survival(stop, max - offset - 1), offset }
+    pub(crate) fn new(settings: OpSettings, offset: usize) -> Self {
+        let stop = 1.0 / (settings.mean - offset as f64);
+        let table = survival(stop, settings.max - offset - 1);
+        Self { table, offset, tail: threshold(settings.tail) }
     }
 
     pub(crate) fn draw(&self, stream: &mut RecordStream) -> usize {
-        1 + self.offset + survived(&self.table, stream.next_u64())
+        let reached = survived(&self.table, stream.next_u64());
+        let mut length = 1 + self.offset + reached;
+        if self.tail > 0 && reached == self.table.len() {
+            while stream.next_u64() < self.tail {
+                length += 1;
+            }
+        }
+        length
     }
 }
 
@@ -105,11 +119,11 @@ mod tests {
     #[test]
     fn lengths_have_the_capped_mean() {
         // E[min(G, 4)] for a geometric of mean 2 is 1 + 1/2 + 1/4 + 1/8.
-        let sampler = LengthSampler::new(2.0, 4, 0);
+        let sampler = LengthSampler::new(OpSettings::new(0.1, 2.0, 4), 0);
         assert!((mean(|s| sampler.draw(s)) - 1.875).abs() < 0.01);
-        let reversal = LengthSampler::new(3.0, 5, 1);
+        let reversal = LengthSampler::new(OpSettings::new(0.1, 3.0, 5), 1);
         assert!((mean(|s| reversal.draw(s)) - 2.875).abs() < 0.01);
-        let fixed = LengthSampler::new(1.0, 1, 0);
+        let fixed = LengthSampler::new(OpSettings::new(0.1, 1.0, 1), 0);
         assert!((mean(|s| fixed.draw(s)) - 1.0).abs() < f64::EPSILON);
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alphabet::{Alphabet, AlphabetChoice};
+use crate::confusion::{ConfusionChoice, Confusions};
 use crate::op::Op;
 
 /// A value of a recipe that cannot be used.
@@ -20,6 +21,9 @@ impl SettingsError {
     }
 }
 
+/// Largest `tail`: longer spans than a text would be the rule.
+const MAX_TAIL: f64 = 0.99;
+
 /// Rate and span length of one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -28,8 +32,10 @@ pub struct OpSettings {
     pub rate: f64,
     /// Mean span length in graphemes of the geometric law, before the cut at `max`. Default 1.5 (reversal 3).
     pub mean: f64,
-    /// Longest span in graphemes. Default 8.
+    /// Longest span in graphemes, before the tail. Default 8.
     pub max: usize,
+    /// Probability of each further grapheme of a span that has reached `max`. Default 0: there is no tail.
+    pub tail: f64,
 }
 
 impl OpSettings {
@@ -39,10 +45,15 @@ impl OpSettings {
     pub const DEFAULT_MAX: usize = 8;
 
     /// The operation switched off.
-    pub const OFF: Self = Self { rate: 0.0, mean: 2.0, max: Self::DEFAULT_MAX };
+    pub const OFF: Self = Self { rate: 0.0, mean: 2.0, max: Self::DEFAULT_MAX, tail: 0.0 };
+
+    /// Rate, mean and maximum; no tail.
+    pub fn new(rate: f64, mean: f64, max: usize) -> Self {
+        Self { rate, mean, max, tail: 0.0 }
+    }
 
     fn with_mean(mean: f64) -> Self {
-        Self { rate: Self::DEFAULT_RATE, mean, max: Self::DEFAULT_MAX }
+        Self::new(Self::DEFAULT_RATE, mean, Self::DEFAULT_MAX)
     }
 }
 
@@ -66,8 +77,18 @@ pub struct CorruptSettings {
     pub levels: Vec<f64>,
     /// Probability that a record stays clean (noise 0). Default 0.1.
     pub clean_share: f64,
+    /// Character error rate of all pairs together, clean ones included, that the rates are scaled to, keeping their
+    /// proportions; resolving the recipe replaces it by the scaled rates. Default: the rates are taken as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_cer: Option<f64>,
     /// What substitutions and insertions draw from. Default `"printable-ascii"`.
     pub alphabet: AlphabetChoice,
+    /// Probability that a drawn symbol is any Unicode scalar value instead of one of the alphabet, so that no real pair is
+    /// impossible. For scoring and fitting; sampling refuses it. Default 0.
+    pub escape: f64,
+    /// A table of what is taken for what; where there is one, every substitution is one of its rows. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confusions: Option<ConfusionChoice>,
     /// Leaves spans out.
     pub deletion: OpSettings,
     /// Replaces graphemes.
@@ -89,14 +110,16 @@ fn reversal_settings<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resul
         rate: f64,
         mean: f64,
         max: usize,
+        tail: f64,
     }
     impl Default for Reversal {
         fn default() -> Self {
-            let OpSettings { rate, mean, max } = OpSettings::with_mean(3.0);
-            Self { rate, mean, max }
+            let OpSettings { rate, mean, max, tail } = OpSettings::with_mean(3.0);
+            Self { rate, mean, max, tail }
         }
     }
-    Reversal::deserialize(deserializer).map(|Reversal { rate, mean, max }| OpSettings { rate, mean, max })
+    let Reversal { rate, mean, max, tail } = Reversal::deserialize(deserializer)?;
+    Ok(OpSettings { rate, mean, max, tail })
 }
 
 impl Default for CorruptSettings {
@@ -107,7 +130,10 @@ impl Default for CorruptSettings {
             heldout_copies: 1,
             levels: vec![0.5, 1.0, 2.0],
             clean_share: 0.1,
+            target_cer: None,
             alphabet: AlphabetChoice::default(),
+            escape: 0.0,
+            confusions: None,
             deletion: OpSettings::default(),
             substitution: OpSettings::default(),
             insertion: OpSettings::default(),
@@ -199,7 +225,7 @@ impl CorruptSettings {
             );
         }
         for op in Op::ALL {
-            let OpSettings { rate, mean, max } = self.op(op);
+            let OpSettings { rate, mean, max, tail } = self.op(op);
             let least = if op == Op::Reversal { 2 } else { 1 };
             if !(0.0..=1.0).contains(&rate) {
                 return fail(
@@ -213,6 +239,10 @@ impl CorruptSettings {
             if !(least as usize..=65_536).contains(&max) {
                 return fail(&format!("{op}.max"), format!("{max} graphemes; give {least} to 65536"));
             }
+            if !(0.0..=MAX_TAIL).contains(&tail) {
+                let message = format!("{tail}; give a probability from 0 to {MAX_TAIL}, so that spans end");
+                return fail(&format!("{op}.tail"), message);
+            }
         }
         let total = self.total_rate() * largest;
         if total > 1.0 {
@@ -221,7 +251,28 @@ impl CorruptSettings {
                 format!("Σ rates × the largest level is {total:.4}, above 1; lower the rates or the level"),
             );
         }
-        Alphabet::new(&self.alphabet).map(drop)
+        if !(0.0..=0.5).contains(&self.escape) {
+            return fail("escape", format!("{}; give a probability from 0 to 0.5", self.escape));
+        }
+        if let Some(target) = self.target_cer.filter(|target| !(*target > 0.0 && *target < 1.0)) {
+            return fail("target_cer", format!("{target}; give a share above 0 and below 1, such as 0.05"));
+        }
+        if let Some(ConfusionChoice::Rows(rows)) = &self.confusions {
+            Confusions::new(rows)?;
+        }
+        if !self.alphabet.is_resolved() {
+            return Ok(());
+        }
+        let alphabet = Alphabet::new(&self.alphabet)?;
+        let substitutes = self.substitution.rate > 0.0 && self.confusions.is_none();
+        if substitutes && alphabet.symbols().len() == 1 && !alphabet.has_rows() {
+            let symbol = &alphabet.symbols()[0];
+            let message = format!(
+                "{symbol:?} is its only symbol, and a substitution needs another one; add symbols, or set corrupt.substitution.rate to 0"
+            );
+            return fail("alphabet", message);
+        }
+        Ok(())
     }
 }
 

@@ -4,14 +4,17 @@ use corruptor::{AlphabetChoice, Channel, CorruptSettings, OpSettings, Pair, Pass
 
 /// Records with ASCII, combining marks, emoji and line ends, under three alphabets, at all noise levels.
 fn pairs() -> Vec<Pair> {
-    let op = |rate, mean, max| OpSettings { rate, mean, max };
+    let op = OpSettings::new;
     let settings = |alphabet| CorruptSettings {
         seed: 20_240_607,
         copies: 1,
         heldout_copies: 1,
         levels: vec![0.5, 1.0, 2.0],
         clean_share: 0.2,
+        target_cer: None,
         alphabet,
+        escape: 0.0,
+        confusions: None,
         deletion: op(0.04, 1.5, 8),
         substitution: op(0.05, 1.0, 4),
         insertion: op(0.03, 2.0, 8),

@@ -17,11 +17,11 @@ fn rates_and_span_lengths_are_the_recipes_within_three_standard_errors() {
         seed: 11,
         copies: 8,
         heldout_copies: 8,
-        deletion: OpSettings { rate: 0.004, mean: 1.5, max: 8 },
-        substitution: OpSettings { rate: 0.008, mean: 1.0, max: 1 },
-        insertion: OpSettings { rate: 0.006, mean: 3.0, max: 4 },
-        duplication: OpSettings { rate: 0.005, mean: 2.0, max: 6 },
-        reversal: OpSettings { rate: 0.003, mean: 4.0, max: 7 },
+        deletion: OpSettings::new(0.004, 1.5, 8),
+        substitution: OpSettings::new(0.008, 1.0, 1),
+        insertion: OpSettings::new(0.006, 3.0, 4),
+        duplication: OpSettings::new(0.005, 2.0, 6),
+        reversal: OpSettings::new(0.003, 4.0, 7),
         ..CorruptSettings::default().at_level(LEVEL)
     };
     let options = GenerateOptions::new(vec![input], home.path().join("pairs"));
