@@ -49,6 +49,11 @@ format: setup ## format the Rust and the Python code
 demo: setup ## the whole path on real text, about 16 minutes on two cores (DEMO_MINUTES=4 of training)
 	$(venv)/python scripts/demo.py
 
+.PHONY: bench
+bench: ## compare the corruptor with its peers, about 15 minutes (BENCH_ARGS="--quick", or --publish)
+	@scripts/require cargo cc npm python3
+	python3 -m bench.corruptor $(BENCH_ARGS)
+
 .PHONY: model
 model: ## make the trained checkpoint models/run the shipped one, models/default
 	scripts/ship-model models/run models/default

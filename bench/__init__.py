@@ -1,0 +1,1 @@
+"""Comparisons with peers, one package an area; results are in RESULTS.md."""

@@ -1,0 +1,1 @@
+"""The corruptor against its peers, on the same text in one run."""
