@@ -1,5 +1,7 @@
 //! Extended grapheme clusters (UAX #29), the unit of the corruption channel.
 
+use std::ops::Range;
+
 use unicode_segmentation::UnicodeSegmentation as _;
 
 /// The Unicode version whose segmentation rules are in force. Raising it changes pairs, so it stands in their metadata.
@@ -66,23 +68,15 @@ pub(crate) struct Graphemes(Vec<u32>);
 
 impl Graphemes {
     /// Finds the graphemes of `text`, in memory that was used before.
-    ///
-    /// Between two ASCII characters there is always a boundary, but between CR and LF: only where others stand, with the ASCII
-    /// character before and after them, must the rules be asked.
     pub(crate) fn of(text: &str, mut bounds: Vec<u32>) -> Self {
         bounds.clear();
-        let bytes = text.as_bytes();
-        let mut at = 0;
-        while at < bytes.len() {
-            let ascii = next(bytes, at, |byte| byte >= 128);
-            // The last character of the run may be the base of what follows; nothing joins a line feed.
-            let has_base = ascii < bytes.len() && ascii > at && bytes[ascii - 1] != b'\n';
-            let from = ascii - usize::from(has_base);
-            let joined = |i: usize| i > at && bytes[i] == b'\n' && bytes[i - 1] == b'\r';
-            bounds.extend((at..from).filter(|&i| !joined(i)).map(|i| i as u32));
-            at = end_of_others(bytes, ascii);
-            bounds.extend(text[from..at].grapheme_indices(true).map(|(offset, _)| (from + offset) as u32));
-        }
+        stretches(text, |stretch| match stretch {
+            Stretch::Ascii(range) => bounds.extend(range.start as u32..range.end as u32),
+            Stretch::Others(range) => {
+                let starts = text[range.clone()].grapheme_indices(true);
+                bounds.extend(starts.map(|(offset, _)| (range.start + offset) as u32));
+            }
+        });
         bounds.push(text.len() as u32);
         Self(bounds)
     }
@@ -112,23 +106,45 @@ impl Positions for Graphemes {
     }
 }
 
+/// A part of a text, in bytes, that begins and ends at grapheme boundaries.
+pub(crate) enum Stretch {
+    /// Every byte is a grapheme.
+    Ascii(Range<usize>),
+    /// The rules must be asked.
+    Others(Range<usize>),
+}
+
+/// Cuts a text into stretches.
+///
+/// Between two ASCII characters there is always a boundary, but between CR and LF: so only others need the rules, with the ASCII
+/// character before and after them.
+pub(crate) fn stretches(text: &str, mut visit: impl FnMut(Stretch)) {
+    let bytes = text.as_bytes();
+    let is_other = |byte: u8| byte >= 128 || byte == b'\r';
+    let mut at = 0;
+    while at < bytes.len() {
+        let other = next(bytes, at, is_other);
+        // The last character before others may be their base; nothing joins a control character.
+        let has_base =
+            other > at && bytes.get(other).is_some_and(|byte| *byte >= 128) && bytes[other - 1] >= b' ';
+        let from = other - usize::from(has_base);
+        if from > at {
+            visit(Stretch::Ascii(at..from));
+        }
+        at = other;
+        while at < bytes.len() && is_other(bytes[at]) {
+            // The character after others may belong to them, and others to it.
+            at = (next(bytes, at, |byte| !is_other(byte)) + 1).min(bytes.len());
+        }
+        if at > from {
+            visit(Stretch::Others(from..at));
+        }
+    }
+}
+
 /// The first index from `at` on whose byte is wanted, or the end.
 fn next(bytes: &[u8], at: usize, wanted: impl Fn(u8) -> bool) -> usize {
     bytes[at..].iter().position(|&byte| wanted(byte)).map_or(bytes.len(), |n| at + n)
-}
-
-/// Where the stretch of other characters that begins at `at` ends for sure: after the ASCII character that follows them, unless
-/// that one is in turn followed by others, and never within CR LF.
-fn end_of_others(bytes: &[u8], mut at: usize) -> usize {
-    loop {
-        at = next(bytes, at, |byte| byte < 128);
-        match bytes.get(at..) {
-            Some([_, other, ..]) if *other >= 128 => at += 1,
-            Some([b'\r', b'\n', ..]) => return at + 2,
-            Some([_, ..]) => return at + 1,
-            _ => return at,
-        }
-    }
 }
 
 #[cfg(test)]
