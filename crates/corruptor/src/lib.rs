@@ -11,6 +11,7 @@
 //!
 //! Files and corpora need the feature `parquet`, the program the feature `cli`; both are on by default.
 
+mod alignment;
 mod alphabet;
 #[cfg(feature = "parquet")]
 pub mod atomic;
@@ -46,6 +47,7 @@ mod settings;
 mod split;
 mod walk;
 
+pub use alignment::align;
 pub use alphabet::{
     Alphabet, AlphabetChoice, KeyboardError, KeyboardLayout, UnigramCounts, WeightedAlphabet,
 };
