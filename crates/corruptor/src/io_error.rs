@@ -102,6 +102,22 @@ pub enum IoError {
         /// The limit in bytes.
         limit_bytes: u64,
     },
+    /// Two files that belong together row by row do not have the same number of rows.
+    #[error(
+        "{} has {correct_rows} rows, but {} has {corrupted_rows}: row n of one belongs to row n of the other; make them equal in number",
+        correct.display(),
+        corrupted.display()
+    )]
+    UnequalRows {
+        /// The file with the originals.
+        correct: PathBuf,
+        /// Its rows.
+        correct_rows: u64,
+        /// The file with the corrupted texts.
+        corrupted: PathBuf,
+        /// Its rows.
+        corrupted_rows: u64,
+    },
     /// No document with text was found.
     #[error("no text in the input ({skipped}); give at least one document with text")]
     NoText {

@@ -7,7 +7,7 @@
 //! - [`passages`], [`split_of`] and [`document_id`] lead from documents to records.
 //! - [`Edit`], [`grapheme_distance`] and [`cer`] are shared with restoration.
 //! - `documents` reads text files of several formats, `corpus` collects what a recipe names, `generate` makes pairs,
-//!   `pairs` reads and writes them in Parquet, `inspect` checks them, `atomic` makes files appear whole or not at all.
+//!   `import` takes real ones, `pairs` reads and writes them in Parquet, `inspect` checks them, `atomic` makes files appear whole or not at all.
 //!
 //! Files and corpora need the feature `parquet`, the program the feature `cli`; both are on by default.
 
@@ -27,6 +27,8 @@ mod event;
 #[cfg(feature = "parquet")]
 pub mod generate;
 mod grapheme;
+#[cfg(feature = "parquet")]
+pub mod import;
 #[cfg(feature = "parquet")]
 pub mod inspect;
 #[cfg(feature = "parquet")]

@@ -23,6 +23,8 @@ pub(super) enum Command {
     Generate(GenerateArguments),
     /// Corrupt one text
     Apply(ApplyArguments),
+    /// Turn real pairs, damaged and clean, into the pair schema
+    Import(super::import::ImportArguments),
     /// Check every row of a set of pairs and count what it holds
     Inspect(InspectArguments),
 }
@@ -122,7 +124,7 @@ pub(super) struct ApplyArguments {
     pub(super) events: bool,
 }
 
-fn probability(text: &str) -> Result<f64, String> {
+pub(super) fn probability(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if (0.0..=1.0).contains(&number) => Ok(number),
         _ => Err(format!("{text} is no probability; give a number from 0 to 1")),

@@ -1,4 +1,4 @@
-//! The four commands.
+//! The commands over recipes, texts and pairs.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -111,7 +111,7 @@ fn load(arguments: &RecipeArguments) -> anyhow::Result<Recipe> {
     Ok(Recipe::load(&arguments.recipe)?.with_overrides(&arguments.set)?)
 }
 
-fn existing(force: bool) -> Existing {
+pub(super) fn existing(force: bool) -> Existing {
     if force { Existing::Replace } else { Existing::Keep }
 }
 

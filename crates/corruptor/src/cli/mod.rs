@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod import;
 mod watch;
 
 use std::io::{self, Write as _};
@@ -17,6 +18,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Corpus(arguments) => commands::corpus(&arguments),
         Command::Generate(arguments) => commands::generate(arguments),
         Command::Apply(arguments) => commands::apply(arguments),
+        Command::Import(arguments) => import::run(arguments),
         Command::Inspect(arguments) => commands::inspect(&arguments),
     };
     match done {

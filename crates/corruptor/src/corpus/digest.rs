@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::io_error::IoError;
 
 /// The SHA-256 of a file, in hex.
-pub(super) fn of_file(path: &Path) -> Result<String, IoError> {
+pub(crate) fn of_file(path: &Path) -> Result<String, IoError> {
     let mut reader = BufReader::new(File::open(path).map_err(IoError::file("read", path))?);
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 64 << 10];

@@ -1,7 +1,7 @@
 //! Corpora: text fetched as the recipe's `[corpus]` table pins it, written to one Parquet file a source.
 
 mod collect;
-mod digest;
+pub(crate) mod digest;
 mod glob;
 mod npm;
 mod settings;

@@ -1,25 +1,23 @@
 //! `.jsonl`: a JSON object a line.
 
-use std::io::{BufRead, Read as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use serde_json::{Map, Value};
 
 use super::files::InputFile;
-use super::open::{open, read_error};
+use super::lines::LineReader;
 use super::{Column, Document, DocumentOptions, Place, Record, Skip, SkipReason};
 use crate::io_error::IoError;
 
 /// The records of a JSON lines file; blank lines are none.
 pub(super) struct JsonLines {
-    file: InputFile,
+    label: Arc<Path>,
     options: Arc<DocumentOptions>,
-    reader: Box<dyn BufRead + Send>,
-    /// Lines read so far.
-    lines: u64,
-    /// Where the next line starts, in bytes.
-    offset: u64,
+    lines: LineReader,
+    /// No line has been read.
+    is_empty: bool,
 }
 
 impl JsonLines {
@@ -28,26 +26,19 @@ impl JsonLines {
         options: Arc<DocumentOptions>,
         counter: Arc<AtomicU64>,
     ) -> Result<Self, IoError> {
-        Ok(Self { reader: open(file, counter)?, file: file.clone(), options, lines: 0, offset: 0 })
+        let lines = LineReader::open(file, options.max_record_bytes, counter)?;
+        Ok(Self { label: Arc::clone(&file.label), options, lines, is_empty: true })
     }
 
-    /// The next line that is not blank, with its place; an empty vector at the end of the file.
-    fn next_line(&mut self) -> Result<(Vec<u8>, Place), IoError> {
-        loop {
-            let place = Place::of(&self.file.label).at_line(self.lines + 1).at_byte(self.offset);
-            let limit_bytes = self.options.max_record_bytes;
-            let mut line = Vec::new();
-            let mut limited = (&mut self.reader).take(limit_bytes + 1);
-            let read = limited.read_until(b'\n', &mut line).map_err(read_error(&self.file))?;
-            if read as u64 > limit_bytes {
-                return Err(IoError::TooLarge { place: Box::new(place), limit_bytes });
-            }
-            self.lines += u64::from(read > 0);
-            self.offset += read as u64;
-            if read == 0 || !line.trim_ascii().is_empty() {
-                return Ok((line, place));
+    /// The next line that is not blank, with its place; `None` at the end of the file.
+    fn next_line(&mut self) -> Result<Option<(Vec<u8>, Place)>, IoError> {
+        while let Some((line, place)) = self.lines.next()? {
+            self.is_empty = false;
+            if !line.trim_ascii().is_empty() {
+                return Ok(Some((line, place)));
             }
         }
+        Ok(None)
     }
 
     fn parse(&self, line: &[u8], place: Place) -> Result<Record, IoError> {
@@ -82,16 +73,13 @@ impl Iterator for JsonLines {
     type Item = Result<Record, IoError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let is_first = self.lines == 0;
         match self.next_line() {
-            Ok((line, _)) if line.is_empty() => {
+            Ok(None) => {
                 // A file without a line is worth a word; the second call ends it.
-                let report = is_first && self.lines == 0;
-                self.lines += 1;
-                let skip = Skip { place: Place::of(&self.file.label), reason: SkipReason::Empty };
-                report.then_some(Ok(Record::Skipped(skip)))
+                let skip = Skip { place: Place::of(&self.label), reason: SkipReason::Empty };
+                std::mem::take(&mut self.is_empty).then_some(Ok(Record::Skipped(skip)))
             }
-            Ok((line, place)) => Some(self.parse(&line, place)),
+            Ok(Some((line, place))) => Some(self.parse(&line, place)),
             Err(error) => Some(Err(error)),
         }
     }

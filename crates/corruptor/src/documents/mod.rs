@@ -9,6 +9,7 @@
 mod csv;
 mod files;
 mod jsonl;
+mod lines;
 mod open;
 mod parquet;
 mod place;
@@ -26,6 +27,7 @@ pub use place::Place;
 pub use skips::{Skip, SkipReason, Skips};
 pub use unique::UniqueDocuments;
 
+pub(crate) use lines::Lines;
 pub(crate) use unique::digest;
 
 use crate::io_error::IoError;

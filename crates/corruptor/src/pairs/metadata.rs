@@ -12,16 +12,19 @@ use crate::settings::CorruptSettings;
 
 const RECIPE: &str = "revertant.recipe";
 const SEED: &str = "revertant.seed";
+const ORIGIN: &str = "revertant.origin";
 const VERSION: &str = "revertant.version";
 const UNICODE: &str = "revertant.unicode";
 
 /// The key–value metadata of a file of pairs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PairMetadata {
-    /// The resolved recipe as TOML: every setting that the pairs depend on, defaults included.
-    pub recipe: String,
-    /// The seed of every record's stream.
-    pub seed: u64,
+    /// The resolved recipe as TOML: every setting that the pairs depend on, defaults included. `None` for real pairs.
+    pub recipe: Option<String>,
+    /// The seed of every record's stream. `None` for real pairs.
+    pub seed: Option<u64>,
+    /// What real pairs were imported from, as JSON: names and digests of files, without their paths.
+    pub origin: Option<String>,
     /// The version of this crate.
     pub version: String,
     /// The Unicode version whose graphemes are the unit.
@@ -55,13 +58,23 @@ impl PairMetadata {
         };
         let recipe = toml::to_string(&Resolved { corpus: cutting, corrupt })
             .map_err(|error| crate::settings::SettingsError::new("corrupt", error.to_string()))?;
+        Ok(Self { recipe: Some(recipe), seed: Some(corrupt.seed), ..Self::of_this_version() })
+    }
+
+    /// The metadata of real pairs that come from `origin`.
+    pub fn imported(origin: String) -> Self {
+        Self { origin: Some(origin), ..Self::of_this_version() }
+    }
+
+    fn of_this_version() -> Self {
         let (major, minor, patch) = UNICODE_VERSION;
-        Ok(Self {
-            recipe,
-            seed: corrupt.seed,
+        Self {
+            recipe: None,
+            seed: None,
+            origin: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             unicode: format!("{major}.{minor}.{patch}"),
-        })
+        }
     }
 
     /// Reads the metadata of a file of pairs.
@@ -72,25 +85,30 @@ impl PairMetadata {
         let builder = super::reader::open(path)?;
         let pairs = builder.metadata().file_metadata().key_value_metadata();
         let value = |key: &str| {
-            let found =
-                pairs.into_iter().flatten().find(|pair| pair.key == key).and_then(|pair| pair.value.clone());
-            let message = format!("its metadata has no {key:?}");
-            found.ok_or_else(|| IoError::PairSchema { path: path.to_path_buf(), message })
+            pairs.into_iter().flatten().find(|pair| pair.key == key).and_then(|pair| pair.value.clone())
         };
-        let seed = value(SEED)?;
-        let seed = seed.parse().map_err(|_| IoError::PairSchema {
-            path: path.to_path_buf(),
-            message: format!("its seed {seed:?} is no whole number"),
-        })?;
-        Ok(Self { recipe: value(RECIPE)?, seed, version: value(VERSION)?, unicode: value(UNICODE)? })
+        let fail = |message| IoError::PairSchema { path: path.to_path_buf(), message };
+        let required = |key| value(key).ok_or_else(|| fail(format!("its metadata has no {key:?}")));
+        let whole =
+            |seed: String| seed.parse().map_err(|_| fail(format!("its seed {seed:?} is no whole number")));
+        Ok(Self {
+            recipe: value(RECIPE),
+            seed: value(SEED).map(whole).transpose()?,
+            origin: value(ORIGIN),
+            version: required(VERSION)?,
+            unicode: required(UNICODE)?,
+        })
     }
 
     pub(super) fn key_values(&self) -> Vec<KeyValue> {
-        vec![
-            KeyValue::new(RECIPE.to_owned(), self.recipe.clone()),
-            KeyValue::new(SEED.to_owned(), self.seed.to_string()),
-            KeyValue::new(VERSION.to_owned(), self.version.clone()),
-            KeyValue::new(UNICODE.to_owned(), self.unicode.clone()),
-        ]
+        let values = [
+            (RECIPE, self.recipe.clone()),
+            (SEED, self.seed.map(|seed| seed.to_string())),
+            (ORIGIN, self.origin.clone()),
+            (VERSION, Some(self.version.clone())),
+            (UNICODE, Some(self.unicode.clone())),
+        ];
+        let present = values.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        present.map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect()
     }
 }

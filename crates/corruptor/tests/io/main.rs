@@ -7,6 +7,7 @@ mod documents;
 mod generate;
 mod golden;
 mod helpers;
+mod import;
 mod inspect;
 mod pairs;
 mod program;
