@@ -6,8 +6,11 @@
 //! - [`Recipe`] reads the one TOML file of a pipeline; [`CorruptSettings`] is its `[corrupt]` table.
 //! - [`passages`], [`split_of`] and [`document_id`] lead from documents to records.
 //! - [`Edit`], [`grapheme_distance`] and [`cer`] are shared with restoration.
-//! - `documents` reads text files of several formats, `corpus` collects what a recipe names, `generate` makes pairs,
-//!   `import` takes real ones, `pairs` reads and writes them in Parquet, `inspect` checks them, `atomic` makes files appear whole or not at all.
+//! - `documents` reads text files of several formats.
+//! - `corpus` collects what a recipe names.
+//! - `resolve` turns what depends on files or on the corpus into numbers.
+//! - `generate` makes pairs, `import` takes real ones, `pairs` reads and writes them in Parquet, `inspect` checks them.
+//! - `atomic` makes files appear whole or not at all.
 //!
 //! Files and corpora need the feature `parquet`, the program the feature `cli`; both are on by default.
 
@@ -44,6 +47,8 @@ mod passage;
 pub mod progress;
 mod random;
 mod recipe;
+#[cfg(feature = "parquet")]
+pub mod resolve;
 mod sampler;
 mod settings;
 mod split;

@@ -1,9 +1,9 @@
 //! One pass over an original: positions in, text and log out, in memory that is used again.
 
 use crate::channel::AttemptCounts;
-use crate::distance::cer_within;
+use crate::distance::grapheme_distance_within;
 use crate::event::Event;
-use crate::grapheme::Positions;
+use crate::grapheme::{Positions, grapheme_count};
 use crate::op::Op;
 
 /// An event as places in the two texts: what stood there, and what stands there, are slices of them.
@@ -72,9 +72,14 @@ impl Workspace {
         self.events.iter().map(event).collect()
     }
 
-    /// [`cer`](crate::cer) of the text against its original, fast because the log bounds it.
+    /// [`grapheme_distance`](crate::grapheme_distance) of the text from its original, fast because the log bounds it.
+    pub fn distance(&self, original: &str) -> usize {
+        if self.events.is_empty() { 0 } else { grapheme_distance_within(original, &self.text, self.edits) }
+    }
+
+    /// [`cer`](crate::cer) of the text against its original.
     pub fn cer(&self, original: &str) -> f32 {
-        if self.events.is_empty() { 0.0 } else { cer_within(original, &self.text, self.edits) }
+        self.distance(original) as f32 / grapheme_count(original).max(1) as f32
     }
 
     /// The corrupted text, taken out.

@@ -110,6 +110,9 @@ pub(super) struct ApplyArguments {
     /// Probability of an event at each position: the sum of all rates, kept in the recipe's proportions
     #[arg(long, value_name = "X", value_parser = probability, env = "REVERTANT_RATE")]
     pub(super) rate: Option<f64>,
+    /// Character error rate to scale the rates to, for this text on average over seeds
+    #[arg(long, value_name = "X", value_parser = probability, conflicts_with = "rate", env = "REVERTANT_CER")]
+    pub(super) cer: Option<f64>,
     /// Seed [default: the recipe's]
     #[arg(long, value_name = "N", env = "REVERTANT_SEED")]
     pub(super) seed: Option<u64>,

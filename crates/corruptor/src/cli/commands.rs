@@ -11,6 +11,7 @@ use corruptor::corpus::{CollectOptions, CorpusSettings, collect};
 use corruptor::documents::{Column, DocumentOptions};
 use corruptor::generate::GenerateOptions;
 use corruptor::inspect::{InspectOptions, html_report};
+use corruptor::resolve::{CalibrationRecord, calibrate, read_files};
 use corruptor::{Channel, CorruptSettings, Passage, Recipe, RecordStream, document_id};
 
 use super::arguments::{
@@ -65,10 +66,15 @@ pub(super) fn apply(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     }
     settings.seed = arguments.seed.unwrap_or(settings.seed);
     // One text, one level: neither a draw from the noise grid nor a clean record is what is asked for here.
-    let channel = Channel::new(&settings.at_level(1.0))?;
+    let mut settings = read_files(settings, Path::new(""))?.at_level(1.0);
     let is_typed = arguments.text != "-";
     let text = if is_typed { arguments.text } else { read_stdin()? };
     let doc_id = document_id(&text);
+    settings.target_cer = arguments.cer.or(settings.target_cer);
+    if let Some(target) = settings.target_cer {
+        settings = calibrate(&settings, target, &[calibration_record(&text, &doc_id)])?;
+    }
+    let channel = Channel::new(&settings)?;
     let passage = Passage { source: "apply", doc_id: &doc_id, start: 0, text: &text };
     let mut stream = RecordStream::for_record(channel.settings().seed, &passage, 0);
     let corruption = channel.corrupt(&text, 0, &mut stream);
@@ -105,6 +111,14 @@ pub(super) fn inspect(arguments: &InspectArguments) -> anyhow::Result<ExitCode> 
     }
     let (bad, shown) = (inspection.bad_rows, inspection.findings.len());
     bail!("{bad} bad rows, the first {shown} above; generate the pairs again, or mend what wrote them")
+}
+
+/// The text so often that the error rate of a single corruption is met on average.
+fn calibration_record(text: &str, doc_id: &str) -> CalibrationRecord {
+    const BYTES: usize = 4 << 20;
+    let copies = (BYTES / text.len().max(1)).clamp(1, 100_000) as u32;
+    let (source, doc_id, text) = ("apply".to_owned(), doc_id.to_owned(), text.to_owned());
+    CalibrationRecord { source, doc_id, start: 0, text, copies }
 }
 
 fn load(arguments: &RecipeArguments) -> anyhow::Result<Recipe> {
