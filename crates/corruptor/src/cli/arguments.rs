@@ -141,9 +141,12 @@ pub(super) struct InspectArguments {
     /// Write the statistics as JSON
     #[arg(long, value_name = "FILE")]
     pub(super) metrics: Option<PathBuf>,
-    /// Write the statistics and some examples as an HTML page
+    /// Write the statistics and some examples as an HTML page, complete in one file
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
+    /// The corpus that the pairs were made of: its licences go into the report
+    #[arg(long, value_name = "PATH")]
+    pub(super) corpus: Option<PathBuf>,
     #[command(flatten)]
     pub(super) threads: ThreadArguments,
 }

@@ -91,7 +91,11 @@ pub(super) fn apply(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) fn inspect(arguments: &InspectArguments) -> anyhow::Result<ExitCode> {
-    let options = InspectOptions { threads: arguments.threads.get(), ..InspectOptions::default() };
+    let options = InspectOptions {
+        corpus: arguments.corpus.clone(),
+        threads: arguments.threads.get(),
+        ..InspectOptions::default()
+    };
     let mut watch = Watch::of_rows()?;
     let inspection =
         corruptor::inspect::inspect(&arguments.pairs, &options, &mut |progress| watch.observe(progress))?;

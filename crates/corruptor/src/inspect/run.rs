@@ -1,6 +1,7 @@
 //! The walk over all files of a data set.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -8,29 +9,34 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::check::{Distances, check};
+use super::licences::{Licences, licences};
+use super::rules::{Rules, corrupt_of, metadata_of};
+use super::sample::Sample;
 use super::statistics::SplitStatistics;
 use crate::documents::digest;
 use crate::generate::thread_pool;
 use crate::io_error::IoError;
 use crate::pair::Pair;
-use crate::pairs::{Pairs, read_pairs};
+use crate::pairs::{PairMetadata, Pairs, read_pairs};
 use crate::progress::{Observer, Progress, report};
 use crate::split::Split;
 
 /// How [`inspect`] works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InspectOptions {
     /// Bad rows that are described; the others are counted.
     pub findings_kept: usize,
-    /// Pairs kept as examples from the start of each split.
+    /// Pairs of each split that are kept as examples: a random sample that depends on the ids alone.
     pub examples_kept: usize,
+    /// The corpus that the pairs were made of, for the licences of its sources.
+    pub corpus: Option<PathBuf>,
     /// Worker threads; `None`: one for each core.
     pub threads: Option<usize>,
 }
 
 impl Default for InspectOptions {
     fn default() -> Self {
-        Self { findings_kept: 10, examples_kept: 8, threads: None }
+        Self { findings_kept: 10, examples_kept: 12, corpus: None, threads: None }
     }
 }
 
@@ -56,14 +62,28 @@ pub struct Inspection {
     pub bad_rows: u64,
     /// The first of them.
     pub findings: Vec<Finding>,
-    /// The first pairs of each split, in the order of the splits.
-    pub examples: Vec<Pair>,
+    /// A sample of each split, in the order of the splits.
+    pub examples: Vec<Example>,
+    /// What the files say about their making: each different metadata once, the first [`METADATA_KEPT`](Self::METADATA_KEPT).
+    pub metadata: Vec<PairMetadata>,
+    /// What the corpus says about its sources.
+    pub licences: Licences,
+}
+
+/// A row to look at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Example {
+    /// The name of its split.
+    pub split: String,
+    /// The row.
+    pub pair: Pair,
 }
 
 /// Checks every pair under `path`: a data set with splits, one split, or a file.
 ///
-/// Each row must have the id of its key, replay, invert, and state its error rate; no document may stand in two splits.
-/// Besides a chunk of rows, memory holds 17 bytes a document.
+/// Each row must have the id of its key, replay, invert, state its error rate and a noise level of the recipe in its file's
+/// metadata; no document may stand in two splits, and no text of a real pair, which is a document of its own. Besides a chunk
+/// of rows, memory holds about 40 bytes for each document and each different real text.
 ///
 /// # Errors
 /// If a file cannot be read or departs from the pair schema. Rows that break a rule are findings, not errors.
@@ -73,7 +93,9 @@ pub fn inspect(
     observer: &mut Observer<'_>,
 ) -> Result<Inspection, IoError> {
     let pool = thread_pool(options.threads)?;
-    let mut walk = Walk { options, pool: &pool, documents: HashMap::new(), found: Inspection::default() };
+    let known = options.corpus.as_deref().map(licences).transpose()?.unwrap_or_default();
+    let found = Inspection { licences: known, ..Inspection::default() };
+    let mut walk = Walk { options, pool: &pool, documents: HashMap::new(), texts: HashMap::new(), found };
     let splits: Vec<_> = Split::ALL
         .into_iter()
         .map(|split| (split.name(), path.join(split.name())))
@@ -88,11 +110,16 @@ pub fn inspect(
     Ok(walk.found)
 }
 
+/// Distances, what does not hold, and the digest of the document.
+type Checked = (Distances, Result<(), String>, u128);
+
 struct Walk<'w> {
     options: &'w InspectOptions,
     pool: &'w ThreadPool,
     /// Digest of source and document → the split in which it stood first.
     documents: HashMap<u128, u8>,
+    /// Digest of the original of a real pair → the split in which it stood first.
+    texts: HashMap<u128, u8>,
     found: Inspection,
 }
 
@@ -108,12 +135,17 @@ impl Walk<'_> {
         let mut pairs = read_pairs(path)?;
         let total = Pairs::rows_in(path)?;
         let mut statistics = SplitStatistics::default();
-        let mut examples_left = self.options.examples_kept;
+        let mut sample = Sample::new(self.options.examples_kept);
+        let (mut rules, mut rules_of) = (Rules::default(), PathBuf::new());
         while let Some(chunk) = pairs.next_chunk()? {
-            type Checked = (Distances, Result<(), String>, u128);
+            if rules_of != chunk.file {
+                rules = self.rules(&chunk.file)?;
+                rules_of.clone_from(&chunk.file);
+            }
             let checked: Vec<Checked> = self.pool.install(|| {
                 let check = |pair: &Pair| {
                     let (distances, result) = check(pair);
+                    let result = result.and_then(|()| rules.check(pair));
                     (distances, result, digest(&[&pair.source, &pair.doc_id]))
                 };
                 chunk.pairs.par_iter().map(check).collect()
@@ -124,23 +156,50 @@ impl Walk<'_> {
                 let before = self.documents.len();
                 let first_split = *self.documents.entry(document).or_insert(split);
                 statistics.add(pair, distances, self.documents.len() > before);
-                let crossed = || format!("its document {:?} stands in another split too", pair.doc_id);
-                let result = result.and_then(|()| if first_split == split { Ok(()) } else { Err(crossed()) });
+                sample.offer(pair);
+                let crossed = if first_split != split {
+                    Err(format!("its document {:?} stands in another split too", pair.doc_id))
+                } else if pair.noise.is_none() && self.text_crosses(&pair.original, split) {
+                    Err("its original stands in another split too, in another document".to_owned())
+                } else {
+                    Ok(())
+                };
+                let result = result.and(crossed);
                 if let Err(message) = result {
                     self.report(Finding { file: chunk.file.clone(), row, id: pair.id, message });
                 }
             }
-            let taken = examples_left.min(chunk.pairs.len());
-            self.found.examples.extend_from_slice(&chunk.pairs[..taken]);
-            examples_left -= taken;
             report(
                 observer,
                 Progress { stage: &stage, done: statistics.rows, total, records: statistics.rows },
             )?;
         }
         statistics.finish();
+        let examples = sample.into_pairs().map(|pair| Example { split: name.to_owned(), pair });
+        self.found.examples.extend(examples);
         self.found.splits.push((name.to_owned(), statistics));
         Ok(())
+    }
+
+    /// What the metadata of the next file demands; different metadata are kept for the report.
+    fn rules(&mut self, file: &Path) -> Result<Rules, IoError> {
+        let Some(metadata) = metadata_of(file) else { return Ok(Rules::default()) };
+        let rules = corrupt_of(&metadata, file)?.map_or_else(Rules::default, |settings| Rules::of(&settings));
+        let known = &mut self.found.metadata;
+        if known.len() < Inspection::METADATA_KEPT && !known.contains(&metadata) {
+            known.push(metadata);
+        }
+        Ok(rules)
+    }
+
+    fn text_crosses(&mut self, text: &str, split: u8) -> bool {
+        match self.texts.entry(digest(&[text])) {
+            Entry::Occupied(first) => *first.get() != split,
+            Entry::Vacant(new) => {
+                new.insert(split);
+                false
+            }
+        }
     }
 
     fn report(&mut self, finding: Finding) {
@@ -152,6 +211,9 @@ impl Walk<'_> {
 }
 
 impl Inspection {
+    /// Different metadata of files that are kept.
+    pub const METADATA_KEPT: usize = 8;
+
     /// The statistics as JSON: an object with one key a split.
     pub fn metrics(&self) -> serde_json::Value {
         let splits = self.splits.iter();

@@ -35,8 +35,52 @@ pub struct SplitStatistics {
     pub real: Option<LevelStatistics>,
     /// Logged events of each operation that occurs.
     pub events: BTreeMap<EventOp, OpStatistics>,
+    /// Rows by corpus name; what goes beyond the first thousand names is counted under [`OTHER_SOURCES`].
+    #[serde(skip)]
+    pub sources: BTreeMap<String, SourceStatistics>,
+    /// Rows by error rate: entry 0 those without an error, entry n those above n − 1 and up to n per cent, the last one the rest.
+    #[serde(skip)]
+    pub cer_rows: CerRows,
     #[serde(skip)]
     edits: u64,
+}
+
+/// Names of sources that are counted one by one.
+pub(super) const SOURCES_KEPT: usize = 1_000;
+
+/// The name under which sources beyond the first thousand are counted.
+pub const OTHER_SOURCES: &str = "(other sources)";
+
+/// Rows by error rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CerRows(pub [u64; Self::BINS]);
+
+impl CerRows {
+    /// Bins: 0, up to 1 %, …, up to 100 %, above.
+    pub const BINS: usize = 102;
+
+    fn add(&mut self, distances: Distances) {
+        let of = distances.graphemes.max(1);
+        let bin = (100 * distances.edits).div_ceil(of).min(Self::BINS as u64 - 1);
+        self.0[bin as usize] += 1;
+    }
+}
+
+impl Default for CerRows {
+    fn default() -> Self {
+        Self([0; Self::BINS])
+    }
+}
+
+/// Rows of one source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceStatistics {
+    /// Rows.
+    pub rows: u64,
+    /// Documents.
+    pub documents: u64,
+    /// Bytes of the originals.
+    pub original_bytes: u64,
 }
 
 /// Rows of one noise level.
@@ -78,6 +122,11 @@ impl SplitStatistics {
         self.original_bytes += pair.original.len() as u64;
         self.graphemes += distances.graphemes;
         self.edits += distances.edits;
+        self.cer_rows.add(distances);
+        let source = self.source(&pair.source);
+        source.rows += 1;
+        source.documents += u64::from(is_new_document);
+        source.original_bytes += pair.original.len() as u64;
         let level = match pair.noise {
             // Non-negative floats order like their bits.
             Some(noise) => self.levels.entry(noise.to_bits()).or_default(),
@@ -91,6 +140,12 @@ impl SplitStatistics {
             op.events += 1;
             *op.spans.entry(span_graphemes(event)).or_default() += 1;
         }
+    }
+
+    fn source(&mut self, name: &str) -> &mut SourceStatistics {
+        let is_kept = self.sources.len() < SOURCES_KEPT || self.sources.contains_key(name);
+        let name = if is_kept { name } else { OTHER_SOURCES };
+        self.sources.entry(name.to_owned()).or_default()
     }
 
     /// Forms the ratios, when everything is counted.

@@ -6,10 +6,10 @@ use corruptor::generate::GenerateOptions;
 use corruptor::inspect::{InspectOptions, Inspection, html_report, inspect};
 use corruptor::pairs::{PairMetadata, PairWriter};
 use corruptor::progress::unobserved;
-use corruptor::{Op, Pair};
+use corruptor::{Event, EventOp, Op, Pair, Passage, align, cer, pair_id};
 use tempfile::{TempDir, tempdir};
 
-use crate::helpers::{pairs_of, run, settings, texts, write_texts};
+use crate::helpers::{pairs_of, run, settings, texts, write_parquet, write_texts};
 
 fn generated() -> (TempDir, PathBuf) {
     let home = tempdir().unwrap();
@@ -72,7 +72,7 @@ fn one_split_or_file_can_be_inspected() {
 #[test]
 fn every_broken_rule_is_found() {
     let (home, out) = generated();
-    let pairs: Vec<_> = pairs_of(&out).into_iter().filter(|pair| !pair.events.is_empty()).take(7).collect();
+    let pairs: Vec<_> = pairs_of(&out).into_iter().filter(|pair| !pair.events.is_empty()).take(10).collect();
     let mut bad = pairs.clone();
     bad[0].id ^= 1;
     bad[1].corrupted.push('x');
@@ -80,6 +80,9 @@ fn every_broken_rule_is_found() {
     bad[3].cer += 0.01;
     bad[4].cer = f32::NAN;
     bad[5].start += 1;
+    bad[6].noise = Some(0.75);
+    bad[7].noise = None;
+    bad[8].events[0].op = EventOp::Edit;
     write(&home.path().join("bad"), bad);
     let inspection = inspected(&home.path().join("bad"));
     let found: Vec<_> = inspection.findings.iter().map(|f| (f.row, f.message.clone())).collect();
@@ -90,8 +93,11 @@ fn every_broken_rule_is_found() {
         "cer is",
         "cer is NaN",
         "the id is not",
+        "0.75 is no noise level of its file's recipe, which has 0, 0.5, 1, 2",
+        "it has no noise level, but its file has a recipe",
+        "event 0 is an edit, but the row states noise level",
     ];
-    assert_eq!(inspection.bad_rows, 6, "{found:?}");
+    assert_eq!(inspection.bad_rows, 9, "{found:?}");
     for (row, part) in (0..).zip(parts) {
         assert!(
             found.iter().any(|(r, message)| *r == row && message.contains(part)),
@@ -101,7 +107,7 @@ fn every_broken_rule_is_found() {
     assert_eq!(inspection.findings[0].id, pairs[0].id ^ 1);
     let few = InspectOptions { findings_kept: 2, ..InspectOptions::default() };
     let inspection = inspect(&home.path().join("bad"), &few, &mut unobserved).unwrap();
-    assert_eq!((inspection.bad_rows, inspection.findings.len()), (6, 2));
+    assert_eq!((inspection.bad_rows, inspection.findings.len()), (9, 2));
 }
 
 #[test]
@@ -117,4 +123,114 @@ fn a_document_in_two_splits_is_found() {
     assert_eq!(inspection.bad_rows, 1);
     assert!(inspection.findings[0].message.contains("another split"));
     assert_eq!(inspection.findings[0].id, leaked.id);
+}
+
+fn real(doc_id: &str, original: &str, corrupted: &str) -> Pair {
+    Pair {
+        id: pair_id(&Passage { source: "real", doc_id, start: 0, text: original }, 0),
+        doc_id: doc_id.to_owned(),
+        source: "real".to_owned(),
+        start: 0,
+        copy: 0,
+        noise: None,
+        original: original.to_owned(),
+        corrupted: corrupted.to_owned(),
+        events: align(original, corrupted),
+        cer: cer(original, corrupted),
+    }
+}
+
+fn write_real(directory: &Path, pairs: &[Pair]) {
+    let mut writer = PairWriter::create(directory, &PairMetadata::imported("{}".to_owned())).unwrap();
+    pairs.iter().cloned().try_for_each(|pair| writer.write(pair)).unwrap();
+    writer.finish().unwrap();
+}
+
+#[test]
+fn a_real_text_in_two_splits_is_found() {
+    let home = tempdir().unwrap();
+    write_real(&home.path().join("train"), &[real("a", "one", "0ne"), real("b", "two", "two")]);
+    write_real(&home.path().join("test"), &[real("c", "one", "one"), real("d", "four", "fo ur")]);
+    let inspection = inspected(home.path());
+    assert_eq!(inspection.bad_rows, 1);
+    assert!(inspection.findings[0].message.contains("its original stands in another split"));
+    let metrics = inspection.metrics();
+    assert_eq!(metrics["train"]["real"]["rows"], 2);
+    assert_eq!(metrics["test"]["events"]["edit"]["events"], 1);
+}
+
+/// Markup, control characters and directions in the texts must not reach the page as such; long texts are shortened.
+#[test]
+fn the_report_shows_any_text_and_runs_nothing() {
+    let home = tempdir().unwrap();
+    let long = format!("{}end", "all work and no play ".repeat(400));
+    let hostile = "</p><script>alert('x')</script> & <b>bold</b>\u{202e}\0";
+    write_real(
+        &home.path().join("test"),
+        &[
+            real("<script>1</script>", hostile, &hostile.replace("alert", "a\tlert")),
+            real("long", &long, &long.replacen("play end", "pay\nend", 1)),
+            real("rtl", "שלום עולם", "שלם עולם"),
+            real("mark", "cafe\u{301}", "cafe"),
+            real("unfit", "abc", "abc"),
+        ],
+    );
+    let inspection = inspected(home.path());
+    assert_eq!(inspection.bad_rows, 0, "{:?}", inspection.findings);
+    let page = html_report(&inspection);
+    assert!(!page.contains("<script") && !page.contains("http") && !page.contains("<b>bold"));
+    assert!(!page.contains('\u{202e}') && page.contains("<span class=\"mark\">U+202E</span>"));
+    assert!(!page.contains('\0') && page.contains("<span class=\"mark\">NUL</span>"));
+    assert!(page.contains("<ins class=\"edit\" title=\"edit, bytes 13 to 13, 1 grapheme: “” becomes “→”\">"));
+    assert!(page.len() < 40_000, "{} bytes", page.len());
+    assert!(page.contains("bytes …]") && page.contains("dir=\"auto\"") && page.contains("עולם"), "{page}");
+    assert!(page.contains("Imported from"));
+    for tag in ["<p", "<table", "<figure", "<svg", "<section", "<article", "<ul"] {
+        let closing = tag.replace('<', "</");
+        let opened = page.matches(&format!("{tag}>")).count() + page.matches(&format!("{tag} ")).count();
+        assert_eq!(opened, page.matches(&format!("{closing}>")).count(), "{tag}");
+    }
+}
+
+#[test]
+fn the_report_of_generated_pairs_has_laws_sources_and_licences() {
+    let (home, out) = generated();
+    let corpus = home.path().join("corpus.parquet");
+    let some = |text: &str| vec![Some(text.to_owned())];
+    write_parquet(&corpus, &[("source", some("input")), ("licence", some("CC0-1.0")), ("text", some("x"))]);
+    let options = InspectOptions { corpus: Some(corpus), ..InspectOptions::default() };
+    let inspection = inspect(&out, &options, &mut unobserved).unwrap();
+    let page = html_report(&inspection);
+    for part in
+        ["CC0-1.0", "class=\"law\"", "Spans of reversals", "Error rate of rows", "0 (clean)", "seed 5"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    assert_eq!(page.matches("<article>").count(), 36);
+    assert_eq!(html_report(&inspect(&out, &options, &mut unobserved).unwrap()), page);
+    let deletions = inspection.splits[0].1.events[&Op::Deletion.into()].events;
+    assert!(page.contains(&format!("<td>{deletions}</td>")));
+}
+
+/// Rows whose events do not fit are shown as they are, not left out.
+#[test]
+fn a_log_that_does_not_fit_is_shown_without_edits() {
+    let home = tempdir().unwrap();
+    let event = Event {
+        op: EventOp::Edit,
+        start: 90,
+        length: 1,
+        removed: "x".to_owned(),
+        replacement: "y".to_owned(),
+    };
+    let bad = Pair { events: vec![event], ..real("d", "abc", "abd") };
+    write_real(&home.path().join("test"), &[bad]);
+    let inspection = inspected(home.path());
+    assert_eq!(inspection.bad_rows, 1);
+    let page = html_report(&inspection);
+    assert!(
+        page.contains("1 bad row")
+            && page.contains("The events do not fit the original")
+            && page.contains("abd")
+    );
 }
