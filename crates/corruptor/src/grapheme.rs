@@ -120,10 +120,9 @@ pub(crate) enum Stretch {
 /// character before and after them.
 pub(crate) fn stretches(text: &str, mut visit: impl FnMut(Stretch)) {
     let bytes = text.as_bytes();
-    let is_other = |byte: u8| byte >= 128 || byte == b'\r';
     let mut at = 0;
     while at < bytes.len() {
-        let other = next(bytes, at, is_other);
+        let other = next_other(bytes, at);
         // The last character before others may be their base; nothing joins a control character.
         let has_base =
             other > at && bytes.get(other).is_some_and(|byte| *byte >= 128) && bytes[other - 1] >= b' ';
@@ -134,7 +133,8 @@ pub(crate) fn stretches(text: &str, mut visit: impl FnMut(Stretch)) {
         at = other;
         while at < bytes.len() && is_other(bytes[at]) {
             // The character after others may belong to them, and others to it.
-            at = (next(bytes, at, |byte| !is_other(byte)) + 1).min(bytes.len());
+            let plain = bytes[at..].iter().position(|&byte| !is_other(byte)).map_or(bytes.len(), |n| at + n);
+            at = (plain + 1).min(bytes.len());
         }
         if at > from {
             visit(Stretch::Others(from..at));
@@ -142,9 +142,25 @@ pub(crate) fn stretches(text: &str, mut visit: impl FnMut(Stretch)) {
     }
 }
 
-/// The first index from `at` on whose byte is wanted, or the end.
-fn next(bytes: &[u8], at: usize, wanted: impl Fn(u8) -> bool) -> usize {
-    bytes[at..].iter().position(|&byte| wanted(byte)).map_or(bytes.len(), |n| at + n)
+/// Whether the rules must be asked about a byte.
+fn is_other(byte: u8) -> bool {
+    byte >= 128 || byte == b'\r'
+}
+
+/// The first index from `at` on of a byte that the rules must be asked about, or the end.
+fn next_other(bytes: &[u8], at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let rest = &bytes[at..];
+    let (words, _) = rest.as_chunks::<8>();
+    let plain = words.iter().position(|word| {
+        let word = u64::from_le_bytes(*word);
+        // A byte that becomes 0 borrows from its high bit.
+        let returns = word ^ (ONES * u64::from(b'\r'));
+        (word | (returns.wrapping_sub(ONES) & !returns)) & HIGH != 0
+    });
+    let from = plain.unwrap_or(words.len()) * 8;
+    rest[from..].iter().position(|&byte| is_other(byte)).map_or(bytes.len(), |n| at + from + n)
 }
 
 #[cfg(test)]

@@ -118,12 +118,29 @@ impl Recipe {
             }
             table.insert(key.to_owned(), value);
         }
-        let text = toml::to_string(&tables)
-            .map_err(|e| RecipeError::Syntax { name: self.name.clone(), message: e.to_string() })?;
-        Self::parse(&text, &self.name)
+        Self::rewritten(&tables, &self.name)
     }
 
-    /// The recipe as TOML: verbatim, or rewritten where there were overrides.
+    /// The recipe with one of its tables taken from another one.
+    ///
+    /// # Errors
+    /// If the table cannot be written as TOML.
+    pub fn with_table_of(self, table: &str, other: &Self) -> Result<Self, RecipeError> {
+        let mut tables = self.tables;
+        match other.tables.get(table) {
+            Some(value) => drop(tables.insert(table.to_owned(), value.clone())),
+            None => drop(tables.remove(table)),
+        }
+        Self::rewritten(&tables, &self.name)
+    }
+
+    fn rewritten(tables: &toml::Table, name: &str) -> Result<Self, RecipeError> {
+        let text = toml::to_string(tables)
+            .map_err(|e| RecipeError::Syntax { name: name.to_owned(), message: e.to_string() })?;
+        Self::parse(&text, name)
+    }
+
+    /// The recipe as TOML: verbatim, or rewritten where there were overrides or a table was exchanged.
     pub fn text(&self) -> &str {
         &self.text
     }

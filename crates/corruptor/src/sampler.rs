@@ -37,19 +37,28 @@ fn survived(table: &[u64], word: u64) -> usize {
 #[derive(Clone, Debug)]
 pub(crate) struct GapSampler {
     table: Vec<u64>,
+    /// For the first byte of a word, how many entries any such word stays under: where the search begins.
+    guide: Box<[u16; 256]>,
 }
 
 impl GapSampler {
     /// `p`: probability of an event at a position, in (0, 1].
     pub(crate) fn new(p: f64) -> Self {
-        Self { table: survival(p, GAP_TABLE) }
+        let table = survival(p, GAP_TABLE);
+        let largest = |first: usize| (first as u64) << 56 | (u64::MAX >> 8);
+        let guide = std::array::from_fn(|first| survived(&table, largest(first)) as u16);
+        Self { table, guide: Box::new(guide) }
     }
 
     /// Draws a gap; any gap of at least `limit` is returned as `limit`.
     pub(crate) fn draw(&self, stream: &mut RecordStream, limit: usize) -> usize {
         let mut gap = 0;
         loop {
-            let step = survived(&self.table, stream.next_u64());
+            let word = stream.next_u64();
+            let mut step = usize::from(self.guide[(word >> 56) as usize]);
+            while self.table.get(step).is_some_and(|&survives| word < survives) {
+                step += 1;
+            }
             gap += step;
             if gap >= limit {
                 return limit;

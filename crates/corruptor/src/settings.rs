@@ -200,6 +200,12 @@ impl CorruptSettings {
         self
     }
 
+    /// Whether all is said: nothing depends on a file or on the corpus any more.
+    pub fn is_resolved(&self) -> bool {
+        let reads_table = matches!(self.confusions, Some(ConfusionChoice::File(_)));
+        self.target_cer.is_none() && self.alphabet.is_resolved() && !reads_table
+    }
+
     /// Checks every value.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use corruptor::{Pair, Split};
+use corruptor::pairs::PairMetadata;
+use corruptor::{CorruptSettings, Pair, Recipe, Split};
 
 use crate::error::FinetuneError;
 
@@ -26,6 +27,20 @@ pub fn read_pairs(path: &Path) -> Result<Vec<Pair>, FinetuneError> {
     Ok(pairs)
 }
 
+/// The recipe with its `[corrupt]` table resolved: where it depends on a file or on the corpus, it is taken from the metadata of
+/// the pairs, which have it as it made them.
+///
+/// # Errors
+/// If the table is malformed, or a file of pairs cannot be read or was written by another program.
+pub fn resolved_recipe(recipe: Recipe, pairs: &Path) -> Result<Recipe, FinetuneError> {
+    let settings: CorruptSettings = recipe.table("corrupt")?;
+    let files = corruptor::pairs::pair_files(pairs)?;
+    let Some(file) = files.first().filter(|_| !settings.is_resolved()) else { return Ok(recipe) };
+    let made_with = PairMetadata::read(file)?.recipe;
+    let made_with = Recipe::parse(&made_with, &format!("the recipe in {}", file.display()))?;
+    Ok(recipe.with_table_of("corrupt", &made_with)?)
+}
+
 /// A digest of pairs, for the question whether a run goes on with the same data: BLAKE3 over ids and both texts, in hex.
 pub fn digest(pairs: &[Pair]) -> String {
     let mut hasher = blake3::Hasher::new();
@@ -45,4 +60,28 @@ pub fn spread(pairs: &[Pair], limit: usize) -> Vec<Pair> {
         return pairs.to_vec();
     }
     (0..limit).map(|i| pairs[i * pairs.len() / limit].clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use corruptor::corpus::CorpusSettings;
+    use corruptor::pairs::PairWriter;
+
+    #[test]
+    fn what_a_recipe_leaves_open_is_taken_from_the_pairs() {
+        let home = tempfile::tempdir().unwrap();
+        let made_with = CorruptSettings { seed: 77, ..CorruptSettings::default() };
+        let metadata = PairMetadata::of(&CorpusSettings::default(), &made_with).unwrap();
+        PairWriter::create(home.path(), &metadata).unwrap().finish().unwrap();
+        let corrupt = |text: &str| -> CorruptSettings {
+            let recipe = Recipe::parse(text, "r.toml").unwrap();
+            let recipe = resolved_recipe(recipe, home.path()).unwrap();
+            assert!(recipe.text().contains("[train]"));
+            recipe.table("corrupt").unwrap()
+        };
+        assert_eq!(corrupt("[corrupt]\ntarget_cer = 0.05\n[train]\nseed = 3"), made_with);
+        assert_eq!(corrupt("[corrupt]\nalphabet = \"corpus\"\n[train]\nseed = 3"), made_with);
+        assert_eq!(corrupt("[corrupt]\nseed = 5\n[train]\nseed = 3").seed, 5);
+    }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use corruptor::Recipe;
+use corruptor::{Recipe, Split};
 use corruptor::atomic::AtomicFile;
 use finetune::evaluate::{EvaluateOptions, evaluate, html, table, update_card, write_plots};
 use finetune::settings::EvaluateSettings;
@@ -46,6 +46,7 @@ fn main() -> ExitCode {
 
 fn run_train(args: TrainArgs) -> Result<ExitCode> {
     let recipe = Recipe::load(&args.recipe)?.with_overrides(&args.overrides)?;
+    let recipe = data::resolved_recipe(recipe, &args.pairs.join(Split::Train.name()))?;
     let signalled = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         // A second signal ends the program at once; the last state on disk is complete.
@@ -99,6 +100,7 @@ fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     }
     let recipe = recipe.map_or_else(|| Recipe::parse("", "default"), Ok)?.with_overrides(&args.overrides)?;
     let settings: EvaluateSettings = recipe.table("evaluate")?;
+    let recipe = if args.sets { data::resolved_recipe(recipe, &args.pairs)? } else { recipe };
     let sets = if args.sets { Some(recipe.table("corrupt")?) } else { None };
     let model = restorer::load(&args.model, &LoadOptions { device: args.device.device, threads: None })?;
     let mut pairs = data::read_pairs(&args.pairs)?;

@@ -42,8 +42,10 @@ impl Wavefront {
                     continue;
                 }
                 let (at, other) = (reached.cast_unsigned(), (reached - diagonal).cast_unsigned());
-                let alike = S::common_prefix(&a[at..], &b[other..]).cast_signed();
-                self.now[i] = reached + alike;
+                let (a, b) = (&a[at..], &b[other..]);
+                // Most diagonals end at once.
+                let alike = if a.first() == b.first() { S::common_prefix(a, b) } else { 0 };
+                self.now[i] = reached + alike.cast_signed();
             }
             if (lowest..=highest).contains(&last) && self.now[index(last)] == n {
                 return Some(edits.cast_unsigned());
