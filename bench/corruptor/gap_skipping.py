@@ -35,30 +35,28 @@ class GapSkipping:
         if settings["alphabet"] != "printable-ascii":
             raise ValueError("the Python corruptor draws from printable ASCII only")
         self.random = np.random.default_rng(seed)
-        rates = np.array([settings[op]["rate"] for op in OPS])
-        levels = settings["levels"]
-        self.levels = levels
-        self.next_level = _endless(partial(self._levels, settings["clean_share"], len(levels)))
-        self.next_events = [_endless(partial(self._events, rates * level, settings)) for level in levels]
+        self.levels = settings["levels"]
+        self.next_level = _endless(partial(self._levels, settings["clean_share"]))
+        rate = sum(settings[op]["rate"] for op in OPS)
+        attempts = [attempt for op, name in enumerate(OPS) for attempt in _attempts(op, settings[name])]
+        ops, lengths, shares = (np.array(column) for column in zip(*attempts, strict=True))
+        bounds = np.cumsum(shares)
+        self.attempts = ops, lengths, bounds[:-1] / bounds[-1]
+        self.next_events = [_endless(partial(self._events, rate * level)) for level in self.levels]
         self.symbols, self.used = "", 0
 
-    def _levels(self, clean_share: float, count: int) -> Iterator[int]:
-        """Draw a block of indices into the noise grid; −1: clean."""
-        levels = self.random.integers(count, size=BLOCK)
+    def _levels(self, clean_share: float) -> Iterator[int]:
+        """Draw a block of indices into the noise grid; -1: clean."""
+        levels = self.random.integers(len(self.levels), size=BLOCK)
         levels[self.random.random(BLOCK) < clean_share] = -1
         return iter(levels.tolist())
 
-    def _events(self, rates: np.ndarray, settings: dict) -> Iterator[tuple[int, int, int]]:
+    def _events(self, p: float) -> Iterator[tuple[int, int, int]]:
         """Draw a block of gaps before an event, operations and span lengths."""
-        gaps = self.random.geometric(rates.sum(), BLOCK) - 1
-        ops = self.random.choice(len(OPS), BLOCK, p=rates / rates.sum())
-        lengths = np.empty(BLOCK, np.int64)
-        for op, name in enumerate(OPS):
-            mean, longest, least = settings[name]["mean"], settings[name]["max"], int(op == REVERSAL)
-            chosen = ops == op
-            drawn = self.random.geometric(1 / (mean - least), int(chosen.sum()))
-            lengths[chosen] = least + np.minimum(drawn, longest - least)
-        return zip(gaps.tolist(), ops.tolist(), lengths.tolist(), strict=True)
+        ops, lengths, bounds = self.attempts
+        gaps = self.random.geometric(p, BLOCK) - 1
+        drawn = np.searchsorted(bounds, self.random.random(BLOCK), side="right")
+        return zip(gaps.tolist(), ops[drawn].tolist(), lengths[drawn].tolist(), strict=True)
 
     def _draw_symbols(self, count: int) -> str:
         if self.used + count > len(self.symbols):
@@ -124,6 +122,15 @@ class GapSkipping:
             if not text.isascii():
                 _to_bytes(text, starts, lengths, removals, first)
         return noise, corrupted, _event_lists(offsets, log)
+
+
+def _attempts(op: int, settings: dict) -> Iterator[tuple[int, int, float]]:
+    """Give each span length of an operation, with the rate at which the two come together."""
+    least = int(op == REVERSAL)
+    stop, longest = 1 / (settings["mean"] - least), settings["max"] - least
+    for length in range(1, longest + 1):
+        survives = (1 - stop) ** (length - 1)
+        yield op, least + length, settings["rate"] * survives * (stop if length < longest else 1)
 
 
 def _endless(block: Callable[[], Iterator]) -> Callable:
