@@ -1,4 +1,4 @@
-"""The text: the default recipe's corpus, repeated with the sentences of each document in another order."""
+"""The text: the default recipe's corpus, repeated, each time with other sentences after each other and fewer words."""
 
 import random
 import re
@@ -50,22 +50,26 @@ def make(folder: Path, ours: Ours, total_bytes: int, few_bytes: int) -> Texts:
 
 
 def _documents(corpus: Path, total_bytes: int) -> pa.Table:
-    """Repeat the corpus until it has `total_bytes`; the first round is verbatim, each later one shuffles sentences."""
+    """Repeat the corpus until it has `total_bytes`; the first round is verbatim, each later one varied."""
     originals = pa.concat_tables(pq.read_table(file) for file in sorted(corpus.glob("*.parquet"))).to_pylist()
     rows, size = [], 0
     for round_ in count():
         for row in originals:
-            text = row["text"] if round_ == 0 else _shuffled(row["text"], f"{round_} {row['doc_id']}")
+            text = row["text"] if round_ == 0 else _varied(row["text"], f"{round_} {row['doc_id']}")
             rows.append(row | {"doc_id": f"{row['doc_id']}-{round_}", "text": text})
             size += len(text.encode())
             if size >= total_bytes:
                 return pa.Table.from_pylist(rows)
 
 
-def _shuffled(text: str, seed: str) -> str:
+def _varied(text: str, seed: str) -> str:
+    """Put the sentences into another order and leave out one word of fifty, or their passages would come again."""
+    drawn = random.Random(seed)
     sentences = SENTENCE_END.split(text)
-    random.Random(seed).shuffle(sentences)
-    return " ".join(sentences)
+    drawn.shuffle(sentences)
+    words = " ".join(sentences).split(" ")
+    left_out = set(drawn.sample(range(len(words)), len(words) // 50))
+    return " ".join(word for at, word in enumerate(words) if at not in left_out)
 
 
 def _passages(folder: Path, documents: Path, finished: Path, few_bytes: int) -> Texts:
