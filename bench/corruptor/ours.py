@@ -72,21 +72,26 @@ def build() -> Path:
 def channel_in_memory() -> list[dict]:
     """Run the criterion benchmark of the channel; return each measurement's name, median nanoseconds and bytes."""
     print("measuring the channel in memory (criterion)", flush=True)
-    results = _target_directory() / "criterion"
     begun = time.time()
     cargo = ["cargo", "bench", "--locked", "--package", "corruptor", "--bench", CHANNEL_BENCH.stem]
     subprocess.run(cargo, cwd=ROOT, check=True)
+    return _measured(_target_directory() / "criterion", begun)
+
+
+def _measured(results: Path, since: float) -> list[dict]:
+    """Read what criterion has written since then about benchmarks that count bytes."""
     found = []
     for file in sorted(results.glob("**/new/benchmark.json")):
-        estimates = file.with_name("estimates.json")
-        throughput = json.loads(file.read_text(encoding="utf-8"))["throughput"]
-        if estimates.stat().st_mtime < begun or not throughput:
-            continue
-        nanoseconds = json.loads(estimates.read_text(encoding="utf-8"))["median"]["point_estimate"]
-        name = str(file.parent.parent.relative_to(results))
-        if "Bytes" in throughput:
-            found.append({"name": name, "nanoseconds": nanoseconds, "bytes": throughput["Bytes"]})
+        benchmark, estimates = _json(file), file.with_name("estimates.json")
+        size = (benchmark["throughput"] or {}).get("Bytes")
+        if size and estimates.stat().st_mtime >= since:
+            nanoseconds = _json(estimates)["median"]["point_estimate"]
+            found.append({"name": benchmark["full_id"], "nanoseconds": nanoseconds, "bytes": size})
     return found
+
+
+def _json(file: Path) -> dict:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _target_directory() -> Path:

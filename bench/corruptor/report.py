@@ -8,7 +8,8 @@ BEGIN, END = "<!-- corruptor: begin -->", "<!-- corruptor: end -->"
 COLUMNS = ["`NAME`", "what it does"]
 FIGURES = ["MB/s", "lowest to highest", "ours is faster by", "CPU s / 100 MB", "memory, MiB", "CER", "events / kB"]
 IN_MEMORY = """\
-The channel in memory, one core (`cargo bench --package corruptor --bench channel`):
+The channel in memory (`cargo bench --package corruptor --bench channel`): `channel/WHAT/BYTES` of passages of that
+size on one core, `channel-threads/log/THREADS` on several.
 
 | measurement | MB/s |
 | --- | ---: |"""
