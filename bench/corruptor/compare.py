@@ -21,7 +21,7 @@ RAW = Path(__file__).with_name("results.json")
 def compare(options: argparse.Namespace) -> None:
     """Measure, and write `corruptor.json` and `corruptor.md` into the work folder after each round."""
     with_channel = not (options.no_channel or options.only or options.quick) and program.CHANNEL_BENCH.exists()
-    binary = options.program.resolve() if options.program else program.build()
+    binary = options.program.resolve() if options.program else program.build(with_bench=with_channel)
     channel = program.channel_in_memory() if with_channel else []
     take_two_processors()
     ours = program.Ours(binary)

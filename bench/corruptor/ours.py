@@ -61,11 +61,12 @@ def settings() -> dict:
     return tomllib.loads(RECIPE.read_text(encoding="utf-8"))["corrupt"]
 
 
-def build() -> Path:
+def build(*, with_bench: bool) -> Path:
     """Build the program, optimized, and return its path."""
     print("building the corruptor, optimized", flush=True)
-    cargo = ["cargo", "build", "--locked", "--release", "--package", "corruptor"]
-    subprocess.run(cargo, cwd=ROOT, check=True)
+    # Building a benchmark builds the program too; `cargo build` beside it would compile all dependencies once more.
+    what = ["bench", "--no-run", "--bench", CHANNEL_BENCH.stem] if with_bench else ["build", "--release"]
+    subprocess.run(["cargo", *what, "--locked", "--package", "corruptor"], cwd=ROOT, check=True)
     return _target_directory() / "release" / "corruptor"
 
 

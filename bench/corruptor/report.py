@@ -45,13 +45,13 @@ def speeds(row: dict) -> list[float]:
 def _preamble(results: dict, rows: dict) -> str:
     machine = results["machine"]
     others = [100 * run["others"] for row in rows.values() for run in row["runs"]]
-    sizes = sorted({row["text_bytes"] / 1e6 for row in rows.values()}, reverse=True)
-    few = f" ({sizes[-1]:.1f} MB of it where events / kB are missing)" if len(sizes) > 1 else ""
+    sizes = [row["text_bytes"] / 1e6 for row in rows.values()]
+    few = f" ({min(sizes):.1f} MB of it for the slow ones)" if min(sizes) < max(sizes) / 2 else ""
     return (
         f"Measured on {machine['date']} by `{results['command']}`; a single line of it by `--only NAME`. "
         f"{machine['processors_used']} of {machine['processors']} processors ({machine['processor']}), "
         f"{machine['memory_gib']} GiB, {machine['system']}; outputs in {results['scratch']}. "
-        f"{sizes[0]:.1f} MB of text{few}. Medians of {results['rounds']} rounds. Meanwhile other processes took "
+        f"{max(sizes):.1f} MB of text{few}. Medians of {results['rounds']} rounds. Meanwhile other processes took "
         f"{median(others):.0f} % of the machine (median; at most {max(others):.0f} %)."
     )
 

@@ -19,6 +19,7 @@ from .columns import Transform, writer
 from .processes import cpu_seconds, peak_bytes
 
 PROCESSES = 2
+WARM_UP_ROWS = 64  # what libraries load or draw at their first call is not counted
 PATIENCE_SECONDS = 120  # a worker that fails before the start must not leave the other waiting
 
 
@@ -89,9 +90,10 @@ def _work(job: Job, prepare: Callable, worker: int, shared: Shared) -> None:
 
 def transforming(job: Job, worker: int, shared: Shared, transform: Transform) -> Callable[[], None]:
     """Return what takes row groups, whichever comes next, and writes them, transformed, into the worker's file."""
+    source = pq.ParquetFile(job.input)
+    transform(next(source.iter_batches(batch_size=WARM_UP_ROWS)))
 
     def go() -> None:
-        source = pq.ParquetFile(job.input)
         sink = None
         while (group := shared.next_group()) < source.num_row_groups:
             for batch in source.iter_batches(row_groups=[group]):
