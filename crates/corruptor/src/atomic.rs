@@ -113,28 +113,43 @@ impl AtomicDir {
     /// If a rename is refused; what was there before is put back then.
     pub fn commit(self) -> Result<(), IoError> {
         let Self { temporary, path } = self;
-        sync_directory(temporary.path())?;
-        let aside = temporary.path().with_extension("old.tmp");
-        let replaced = path.exists();
-        if replaced {
-            fs::rename(&path, &aside).map_err(IoError::file("rename", &path))?;
-        }
-        if let Err(error) = fs::rename(temporary.path(), &path) {
-            if replaced {
-                fs::rename(&aside, &path).map_err(IoError::file("restore", &path))?;
-            }
-            return Err(IoError::file("rename", &path)(error));
-        }
+        take_name(temporary.path(), &path)?;
         // The directory has moved: there is nothing left under the temporary name for its guard to remove.
         let _moved = temporary.keep();
-        if replaced {
-            fs::remove_dir_all(&aside).map_err(IoError::file("remove", &aside))?;
-        }
-        sync_parent(&path)
+        Ok(())
     }
 }
 
-fn check_replaceable(path: &Path, existing: Existing) -> Result<(), IoError> {
+/// Renames a directory to `path`; what was there before is moved aside first and removed last.
+pub(crate) fn take_name(directory: &Path, path: &Path) -> Result<(), IoError> {
+    sync_directory(directory)?;
+    let (parent, name) = parent_and_name(path)?;
+    let aside = parent.join(format!(".{name}.old.tmp"));
+    if path.exists() {
+        // Left by a program that was killed right here, after an earlier replacement.
+        remove_if_there(&aside)?;
+        fs::rename(path, &aside).map_err(IoError::file("rename", path))?;
+    }
+    if let Err(error) = fs::rename(directory, path) {
+        if aside.exists() {
+            fs::rename(&aside, path).map_err(IoError::file("restore", path))?;
+        }
+        return Err(IoError::file("rename", path)(error));
+    }
+    remove_if_there(&aside)?;
+    sync_parent(path)
+}
+
+fn remove_if_there(directory: &Path) -> Result<(), IoError> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(IoError::file("remove", directory)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn check_replaceable(path: &Path, existing: Existing) -> Result<(), IoError> {
     if !path.exists() {
         return Ok(());
     }
@@ -156,7 +171,7 @@ fn check_replaceable(path: &Path, existing: Existing) -> Result<(), IoError> {
     }
 }
 
-fn parent_and_name(path: &Path) -> Result<(&Path, String), IoError> {
+pub(crate) fn parent_and_name(path: &Path) -> Result<(&Path, String), IoError> {
     let Some(name) = path.file_name() else {
         let error = io::Error::new(io::ErrorKind::InvalidInput, "the path does not end in a name");
         return Err(IoError::file("write", path)(error));
@@ -165,12 +180,12 @@ fn parent_and_name(path: &Path) -> Result<(&Path, String), IoError> {
     Ok((parent, name.to_string_lossy().into_owned()))
 }
 
-fn sync_parent(path: &Path) -> Result<(), IoError> {
+pub(crate) fn sync_parent(path: &Path) -> Result<(), IoError> {
     sync_directory(parent_and_name(path)?.0)
 }
 
 /// Makes the names in a directory durable, where the platform lets directories be opened.
-fn sync_directory(directory: &Path) -> Result<(), IoError> {
+pub(crate) fn sync_directory(directory: &Path) -> Result<(), IoError> {
     if cfg!(unix) {
         File::open(directory).and_then(|d| d.sync_all()).map_err(IoError::file("write", directory))?;
     }

@@ -4,6 +4,8 @@
 //! events never overlap; at the end of the text only an insertion can start; nothing is redrawn. Every transition
 //! therefore depends only on the graphemes that it consumes and on the end of the text.
 
+use serde::{Deserialize, Serialize};
+
 use crate::alphabet::Alphabet;
 use crate::event::Event;
 use crate::grapheme::{Bytewise, Graphemes, Positions, is_bytewise};
@@ -16,7 +18,7 @@ use crate::settings::{CorruptSettings, SettingsError};
 use crate::walk::{Walk, Workspace};
 
 /// What the sampler tried, whether or not it changed anything; indices are those of [`Op::ALL`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptCounts {
     /// Positions at which the operation could start.
     pub visited: [u64; 5],

@@ -14,7 +14,7 @@ use crate::settings::SettingsError;
 #[derive(Debug, thiserror::Error)]
 pub enum IoError {
     /// The operating system refused something.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}{}", path.display(), hint(source))]
     File {
         /// What was tried, as a verb: "read", "write", "rename".
         action: &'static str,
@@ -187,9 +187,69 @@ pub enum IoError {
     /// The observer wanted no more.
     #[error("stopped; nothing was written")]
     Stopped,
+    /// The observer wanted no more, and what is finished is kept.
+    #[error(
+        "stopped; {parts} finished parts are kept in {}: the same command goes on from there",
+        partial.display()
+    )]
+    Paused {
+        /// Where.
+        partial: PathBuf,
+        /// Finished files.
+        parts: usize,
+    },
+    /// Something failed, and what was finished before is kept.
+    #[error(
+        "{cause}\n{parts} finished parts are kept in {}: once that is mended, the same command goes on from there",
+        partial.display()
+    )]
+    Interrupted {
+        /// What failed.
+        cause: Box<IoError>,
+        /// Where the parts are.
+        partial: PathBuf,
+        /// Finished files.
+        parts: usize,
+    },
+    /// An interrupted run has left its parts, but was begun with something else.
+    #[error(
+        "{} was left by a run with {difference}; repeat that one to go on, or remove the directory or give --force to start anew",
+        partial.display()
+    )]
+    OtherRun {
+        /// What it left.
+        partial: PathBuf,
+        /// What is different: "another recipe".
+        difference: &'static str,
+    },
+    /// Another process is writing the same output.
+    #[error("another run is writing {}; wait for its end, or choose another output", path.display())]
+    Busy {
+        /// The output.
+        path: PathBuf,
+    },
+    /// Finished parts do not come from this input.
+    #[error(
+        "the documents of split {split} are not those that its finished parts were made from; remove {} to start anew",
+        partial.display()
+    )]
+    InputChanged {
+        /// The split.
+        split: &'static str,
+        /// Where the parts are.
+        partial: PathBuf,
+    },
     /// The threads could not be started.
     #[error("cannot start the worker threads: {0}; ask for fewer with --threads")]
     Threads(String),
+}
+
+/// What to do about an error of the operating system, where that is plain.
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room there",
+        _ => "",
+    }
 }
 
 impl IoError {

@@ -42,8 +42,13 @@ pub struct SplitShares {
 /// The split of a document: the first 8 bytes (little-endian) of the BLAKE3 of its text, as a fraction of 2^64, lie
 /// under `test`, then under `test + valid`, else it is for training. Equal texts fall in one split.
 pub fn split_of(text: &str, shares: SplitShares) -> Split {
+    split_of_hash(&blake3::hash(text.as_bytes()), shares)
+}
+
+/// [`split_of`] the text with this BLAKE3.
+pub(crate) fn split_of_hash(hash: &blake3::Hash, shares: SplitShares) -> Split {
     let mut first = [0; 8];
-    first.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..8]);
+    first.copy_from_slice(&hash.as_bytes()[..8]);
     let at = u64::from_le_bytes(first);
     if at < threshold(shares.test) {
         Split::Test
@@ -56,7 +61,12 @@ pub fn split_of(text: &str, shares: SplitShares) -> Split {
 
 /// The id of a document that brings none: the first 128 bits of the BLAKE3 of its text, in hexadecimal.
 pub fn document_id(text: &str) -> String {
-    blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
+    document_id_of(&blake3::hash(text.as_bytes()))
+}
+
+/// [`document_id`] of the text with this BLAKE3.
+pub(crate) fn document_id_of(hash: &blake3::Hash) -> String {
+    hash.to_hex()[..32].to_owned()
 }
 
 #[cfg(test)]

@@ -12,12 +12,15 @@ use corruptor::documents::{Column, DocumentOptions};
 use corruptor::generate::GenerateOptions;
 use corruptor::inspect::{InspectOptions, html_report};
 use corruptor::resolve::{CalibrationRecord, calibrate, read_files};
-use corruptor::{Channel, CorruptSettings, Passage, Recipe, RecordStream, document_id};
+use corruptor::{Channel, CorruptSettings, IoError, Passage, Recipe, RecordStream, document_id};
 
 use super::arguments::{
     ApplyArguments, CorpusArguments, GenerateArguments, InspectArguments, RecipeArguments,
 };
 use super::watch::Watch;
+
+/// Exit status of work that a signal has ended: the same command goes on.
+const STOPPED: u8 = 3;
 
 pub(super) fn corpus(arguments: &CorpusArguments) -> anyhow::Result<ExitCode> {
     let settings: CorpusSettings = load(&arguments.recipe)?.table("corpus")?;
@@ -48,11 +51,20 @@ pub(super) fn generate(arguments: GenerateArguments) -> anyhow::Result<ExitCode>
         ..GenerateOptions::new(arguments.input, arguments.out)
     };
     let mut watch = Watch::of_bytes("pairs")?;
-    let summary =
-        corruptor::generate::generate(&corpus, &corrupt, &options, &mut |progress| watch.observe(progress))?;
+    let made =
+        corruptor::generate::generate(&corpus, &corrupt, &options, &mut |progress| watch.observe(progress));
     watch.finish();
-    writeln!(io::stdout(), "{summary}")?;
-    Ok(ExitCode::SUCCESS)
+    match made {
+        Ok(summary) => {
+            writeln!(io::stdout(), "{summary}")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(stopped @ (IoError::Stopped | IoError::Paused { .. })) => {
+            writeln!(io::stderr(), "{stopped}")?;
+            Ok(ExitCode::from(STOPPED))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub(super) fn apply(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {

@@ -7,6 +7,7 @@
 //! half a file is never taken for a whole one.
 
 mod csv;
+mod digests;
 mod files;
 mod jsonl;
 mod lines;

@@ -1,54 +1,13 @@
-//! Pairs to record batches and back.
+//! Record batches to pairs.
 
-use std::sync::Arc;
-
-use arrow::array::{
-    Array, ArrayRef, AsArray as _, Float32Array, ListArray, RecordBatch, StringArray, StructArray,
-    UInt32Array, UInt64Array,
-};
-use arrow::buffer::OffsetBuffer;
+use arrow::array::{Array, ArrayRef, AsArray as _, ListArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{Float32Type, UInt32Type, UInt64Type};
-use arrow::error::ArrowError;
 
-use super::schema::{EVENT_FIELDS, event_item, pair_schema};
+use super::schema::{EVENT_FIELDS, pair_schema};
 use crate::event::Event;
 use crate::op::EventOp;
 use crate::pair::Pair;
-
-/// A batch with one row for each pair.
-pub(super) fn to_batch(pairs: &[Pair]) -> Result<RecordBatch, ArrowError> {
-    fn strings<'p>(values: impl Iterator<Item = &'p str>) -> ArrayRef {
-        Arc::new(values.map(Some).collect::<StringArray>())
-    }
-    let events = || pairs.iter().flat_map(|pair| &pair.events);
-    let fields: Vec<ArrayRef> = vec![
-        strings(events().map(|event| event.op.name())),
-        Arc::new(UInt32Array::from_iter_values(events().map(|event| event.start))),
-        Arc::new(UInt32Array::from_iter_values(events().map(|event| event.length))),
-        strings(events().map(|event| event.removed.as_str())),
-        strings(events().map(|event| event.replacement.as_str())),
-    ];
-    let lists = ListArray::try_new(
-        event_item(),
-        OffsetBuffer::from_lengths(pairs.iter().map(|pair| pair.events.len())),
-        Arc::new(StructArray::try_new(EVENT_FIELDS.clone(), fields, None)?),
-        None,
-    )?;
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(UInt64Array::from_iter_values(pairs.iter().map(|pair| pair.id))),
-        strings(pairs.iter().map(|pair| pair.doc_id.as_str())),
-        strings(pairs.iter().map(|pair| pair.source.as_str())),
-        Arc::new(UInt64Array::from_iter_values(pairs.iter().map(|pair| pair.start))),
-        Arc::new(UInt32Array::from_iter_values(pairs.iter().map(|pair| pair.copy))),
-        Arc::new(pairs.iter().map(|pair| pair.noise).collect::<Float32Array>()),
-        strings(pairs.iter().map(|pair| pair.original.as_str())),
-        strings(pairs.iter().map(|pair| pair.corrupted.as_str())),
-        Arc::new(lists),
-        Arc::new(Float32Array::from_iter_values(pairs.iter().map(|pair| pair.cer))),
-    ];
-    RecordBatch::try_new(pair_schema(), columns)
-}
 
 /// The pairs of a batch whose schema has passed the check; the message says which column holds what it must not.
 pub(super) fn from_batch(batch: &RecordBatch) -> Result<Vec<Pair>, String> {

@@ -3,21 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-
-use super::convert::to_batch;
+use super::columns::Columns;
+use super::encode::{GROUP_ROWS, GroupEncoder, group_is_full};
 use super::metadata::PairMetadata;
-use super::schema::pair_schema;
+use super::part::{Part, write_error};
 use crate::atomic::AtomicFile;
 use crate::io_error::IoError;
 use crate::pair::Pair;
-
-/// Rows of a row group, which is what a reader or writer holds in memory.
-const GROUP_ROWS: usize = 8_192;
-/// Rows handed to the Parquet writer at a time. Pages depend on it, so it is fixed: the caller's chunks must not show.
-const BATCH_ROWS: usize = 1_024;
 
 /// What a writer has written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,21 +24,16 @@ pub struct Written {
 ///
 /// The bytes depend on the pairs and the metadata alone, not on how the calls of [`write`](Self::write) cut them. A part takes
 /// its name when it is complete; to make a whole data set appear at once, write into an [`AtomicDir`](crate::atomic::AtomicDir).
-#[derive(Debug)]
 pub struct PairWriter {
     directory: PathBuf,
-    properties: WriterProperties,
+    encoder: GroupEncoder,
     part_rows: usize,
-    pending: Vec<Pair>,
-    part: Option<Part>,
+    /// The row group under construction.
+    group: Columns,
+    /// Bytes of the originals in it.
+    group_text_bytes: usize,
+    part: Option<Part<AtomicFile>>,
     written: Written,
-}
-
-#[derive(Debug)]
-struct Part {
-    path: PathBuf,
-    writer: ArrowWriter<AtomicFile>,
-    rows: usize,
 }
 
 impl PairWriter {
@@ -59,17 +46,12 @@ impl PairWriter {
     /// If the directory cannot be made.
     pub fn create(directory: &Path, metadata: &PairMetadata) -> Result<Self, IoError> {
         fs::create_dir_all(directory).map_err(IoError::file("create", directory))?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).unwrap_or_default()))
-            .set_max_row_group_row_count(Some(GROUP_ROWS))
-            .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_key_value_metadata(Some(metadata.key_values()))
-            .build();
         Ok(Self {
             directory: directory.to_path_buf(),
-            properties,
+            encoder: GroupEncoder::new(metadata).map_err(write_error(directory))?,
             part_rows: Self::DEFAULT_PART_ROWS,
-            pending: Vec::with_capacity(BATCH_ROWS),
+            group: Columns::with_capacity(GROUP_ROWS, 0),
+            group_text_bytes: 0,
             part: None,
             written: Written::default(),
         })
@@ -86,10 +68,12 @@ impl PairWriter {
     ///
     /// # Errors
     /// If the disk is full or a file cannot be made.
+    #[expect(clippy::needless_pass_by_value, reason = "a pair that is written is done with")]
     pub fn write(&mut self, pair: Pair) -> Result<(), IoError> {
-        self.pending.push(pair);
-        let rows = self.part.as_ref().map_or(0, |part| part.rows) + self.pending.len();
-        if self.pending.len() == BATCH_ROWS || rows == self.part_rows {
+        self.group.push_pair(&pair);
+        self.group_text_bytes += pair.original.len();
+        let rows = self.part.as_ref().map_or(0, |part| part.rows) + self.group.rows();
+        if rows == self.part_rows || group_is_full(self.group.rows(), self.group_text_bytes) {
             self.flush()?;
         }
         if rows == self.part_rows {
@@ -103,37 +87,43 @@ impl PairWriter {
     /// # Errors
     /// If the disk is full or the part cannot take its name.
     pub fn finish(mut self) -> Result<Written, IoError> {
-        let has_no_part = self.written.parts == 0 && self.part.is_none();
-        if !self.pending.is_empty() || has_no_part {
+        if self.group.rows() > 0 {
             self.flush()?;
+        } else if self.written.parts == 0 && self.part.is_none() {
+            self.part = Some(self.start_part()?);
         }
         self.close_part()?;
         Ok(self.written)
     }
 
+    fn start_part(&self) -> Result<Part<AtomicFile>, IoError> {
+        let path = self.directory.join(part_name(self.written.parts));
+        Part::start(&self.encoder, &path, AtomicFile::create(&path)?)
+    }
+
     fn flush(&mut self) -> Result<(), IoError> {
-        let part = match &mut self.part {
+        let mut part = match self.part.take() {
             Some(part) => part,
-            none => {
-                let path = self.directory.join(format!("part-{:05}.parquet", self.written.parts));
-                let file = AtomicFile::create(&path)?;
-                let writer = ArrowWriter::try_new(file, pair_schema(), Some(self.properties.clone()))
-                    .map_err(IoError::parquet(&path))?;
-                none.insert(Part { path, writer, rows: 0 })
-            }
+            None => self.start_part()?,
         };
-        let batch = to_batch(&self.pending).map_err(IoError::arrow(&part.path))?;
-        part.writer.write(&batch).map_err(IoError::parquet(&part.path))?;
-        part.rows += self.pending.len();
-        self.written.rows += self.pending.len() as u64;
-        self.pending.clear();
+        let columns = std::mem::replace(&mut self.group, Columns::with_capacity(GROUP_ROWS, 0));
+        self.group_text_bytes = 0;
+        let group = self.encoder.encode(columns).map_err(write_error(part.path()))?;
+        self.written.rows += group.rows as u64;
+        part.append(group)?;
+        self.part = Some(part);
         Ok(())
     }
 
     fn close_part(&mut self) -> Result<(), IoError> {
-        let Some(Part { path, writer, .. }) = self.part.take() else { return Ok(()) };
-        writer.into_inner().map_err(IoError::parquet(&path))?.commit()?;
+        let Some(part) = self.part.take() else { return Ok(()) };
+        part.finish()?.commit()?;
         self.written.parts += 1;
         Ok(())
     }
+}
+
+/// The name of a part in the directory of its split.
+pub(crate) fn part_name(number: u32) -> String {
+    format!("part-{number:05}.parquet")
 }

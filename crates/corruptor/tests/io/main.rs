@@ -9,6 +9,8 @@ mod golden;
 mod helpers;
 mod import;
 mod inspect;
+mod killed;
 mod pairs;
 mod program;
 mod rates;
+mod resume;

@@ -153,7 +153,7 @@ fn a_signal_leaves_nothing_behind() {
     assert!(Process::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     drop(input);
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stderr).contains("stopped; nothing was written"));
     assert_eq!(names(home.path()), ["endless.jsonl", "in", "recipe.toml"]);
 }

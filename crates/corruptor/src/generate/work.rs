@@ -1,0 +1,203 @@
+//! The directory beside the output in which a run works, so that the next one can go on where it stopped.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::journal::{Identity, Journal, PartRecord};
+use crate::atomic::{self, Existing, sync_directory};
+use crate::io_error::IoError;
+use crate::pairs::part_name;
+use crate::split::Split;
+
+/// `.NAME.partial` beside the output `NAME`, locked: `journal`, `lock`, and the output to be in `out`.
+#[derive(Debug)]
+pub(super) struct WorkDir {
+    directory: PathBuf,
+    target: PathBuf,
+    /// Held until the process ends, however it ends.
+    _lock: File,
+    /// What an earlier run has finished, in the order in which it did.
+    finished: Vec<PartRecord>,
+}
+
+impl WorkDir {
+    /// Opens the directory for `target`, taking over what an interrupted run with the same identity has finished.
+    ///
+    /// # Errors
+    /// If the output is there already or another run is at it; if what is there was begun with something else, unless
+    /// `existing` allows to replace it.
+    pub(super) fn open(
+        target: &Path,
+        existing: Existing,
+        identity: &Identity,
+    ) -> Result<(Self, Journal), IoError> {
+        let (parent, name) = atomic::parent_and_name(target)?;
+        fs::create_dir_all(parent).map_err(IoError::file("create", parent))?;
+        atomic::check_replaceable(target, existing)?;
+        let directory = parent.join(format!(".{name}.partial"));
+        let lock = lock(&directory, target)?;
+        let mut work = Self { directory, target: target.to_path_buf(), _lock: lock, finished: Vec::new() };
+        if let Some((found, parts)) = Journal::read(&work.journal())? {
+            match found.difference(identity) {
+                None => work.finished = work.intact(parts),
+                Some(_) if existing == Existing::Replace => {}
+                Some(difference) => {
+                    return Err(IoError::OtherRun { partial: work.directory.clone(), difference });
+                }
+            }
+        }
+        for split in Split::ALL {
+            let directory = work.split(split);
+            fs::create_dir_all(&directory).map_err(IoError::file("create", &directory))?;
+        }
+        work.sweep(&work.finished)?;
+        let journal = Journal::start(&work.journal(), identity, &work.finished)?;
+        Ok((work, journal))
+    }
+
+    /// What is finished already.
+    pub(super) fn finished(&self) -> &[PartRecord] {
+        &self.finished
+    }
+
+    /// Where it lies.
+    pub(super) fn path(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The file of a part.
+    pub(super) fn part(&self, split: Split, part: u32) -> PathBuf {
+        self.split(split).join(part_name(part))
+    }
+
+    fn split(&self, split: Split) -> PathBuf {
+        self.out().join(split.name())
+    }
+
+    fn out(&self) -> PathBuf {
+        self.directory.join("out")
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.directory.join("journal")
+    }
+
+    /// The parts whose files are as they were recorded; of each split, those before the first that is not.
+    fn intact(&self, parts: Vec<PartRecord>) -> Vec<PartRecord> {
+        let mut next = [0; 3];
+        let is_intact = |record: &PartRecord| {
+            let path = self.part(record.split, record.part);
+            let has_size = path.metadata().is_ok_and(|metadata| metadata.len() == record.bytes);
+            has_size && crate::pairs::Pairs::rows_in(&path).is_ok_and(|rows| rows == record.rows)
+        };
+        let keeps = |record: &PartRecord| {
+            let next = &mut next[record.split as usize];
+            let kept = record.part == *next && is_intact(record);
+            *next += u32::from(kept);
+            kept
+        };
+        parts.into_iter().filter(keeps).collect()
+    }
+
+    /// Removes every file but these parts: half a part is none.
+    pub(super) fn sweep(&self, kept: &[PartRecord]) -> Result<(), IoError> {
+        for split in Split::ALL {
+            let directory = self.split(split);
+            for entry in fs::read_dir(&directory).map_err(IoError::file("list", &directory))? {
+                let path = entry.map_err(IoError::file("list", &directory))?.path();
+                let is_kept = |r: &PartRecord| r.split == split && path.ends_with(part_name(r.part));
+                if !kept.iter().any(is_kept) {
+                    fs::remove_file(&path).map_err(IoError::file("remove", &path))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the output its name, and removes everything else.
+    ///
+    /// # Errors
+    /// If a rename is refused; what was there before is put back then.
+    pub(super) fn commit(self) -> Result<(), IoError> {
+        for split in Split::ALL {
+            sync_directory(&self.split(split))?;
+        }
+        atomic::take_name(&self.out(), &self.target)?;
+        self.discard()
+    }
+
+    /// Keeps what is finished for the next run, if there is anything; the error, with how to go on.
+    pub(super) fn abandon(self, error: IoError) -> IoError {
+        let finished = match Journal::read(&self.journal()) {
+            Ok(found) => found.map(|(_, parts)| parts).unwrap_or_default(),
+            Err(_) => return error,
+        };
+        // What cannot be removed now is removed by the next run; the first error is the one that matters.
+        if matches!(error, IoError::InputChanged { .. }) {
+            return error;
+        }
+        if finished.is_empty() {
+            let _ = self.discard();
+            return error;
+        }
+        let _ = self.sweep(&finished);
+        let (partial, parts) = (self.directory, finished.len());
+        match error {
+            IoError::Stopped => IoError::Paused { partial, parts },
+            cause => IoError::Interrupted { cause: Box::new(cause), partial, parts },
+        }
+    }
+
+    /// Removes the directory with all that is in it.
+    pub(super) fn discard(self) -> Result<(), IoError> {
+        fs::remove_dir_all(&self.directory).map_err(IoError::file("remove", &self.directory))?;
+        atomic::sync_parent(&self.target)
+    }
+}
+
+/// Makes a part that was written durable and records it: from now on it is finished.
+pub(super) fn commit_part(
+    file: &File,
+    path: &Path,
+    record: &mut PartRecord,
+    journal: &mut Journal,
+) -> Result<(), IoError> {
+    file.sync_all().map_err(IoError::file("write", path))?;
+    atomic::sync_parent(path)?;
+    record.bytes = file.metadata().map_err(IoError::file("read", path))?.len();
+    journal.append(record)
+}
+
+/// Makes the directory and locks it for this process.
+fn lock(directory: &Path, target: &Path) -> Result<File, IoError> {
+    let path = directory.join("lock");
+    loop {
+        fs::create_dir_all(directory).map_err(IoError::file("create", directory))?;
+        let file = match File::options().create(true).truncate(false).write(true).open(&path) {
+            // Another run has just ended and removed the directory.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            opened => opened.map_err(IoError::file("write", &path))?,
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(IoError::Busy { path: target.to_path_buf() }),
+            Err(TryLockError::Error(error)) => return Err(IoError::file("lock", &path)(error)),
+        }
+        if is_at(&file, &path) {
+            return Ok(file);
+        }
+    }
+}
+
+/// Whether the open file is still the one with this name: a run that ended may have removed it before we had the lock.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let id = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
+    matches!((file.metadata(), path.metadata()), (Ok(a), Ok(b)) if id(&a) == id(&b))
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> bool {
+    path.exists()
+}
