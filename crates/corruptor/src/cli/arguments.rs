@@ -85,6 +85,9 @@ pub(super) struct GenerateArguments {
         env = "REVERTANT_PART_ROWS"
     )]
     pub(super) part_rows: u64,
+    /// Do not measure the column `cer`, a little faster: it holds no number, and `inspect` finds that
+    #[arg(long)]
+    pub(super) no_cer: bool,
     #[command(flatten)]
     pub(super) threads: ThreadArguments,
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use corruptor::atomic::{AtomicFile, Existing};
 use corruptor::corpus::{CollectOptions, CorpusSettings, collect};
 use corruptor::documents::{Column, DocumentOptions};
-use corruptor::generate::GenerateOptions;
+use corruptor::generate::{CerColumn, GenerateOptions};
 use corruptor::inspect::{InspectOptions, html_report};
 use corruptor::resolve::{CalibrationRecord, calibrate, read_files};
 use corruptor::{Channel, CorruptSettings, IoError, Passage, Recipe, RecordStream, document_id};
@@ -47,6 +47,7 @@ pub(super) fn generate(arguments: GenerateArguments) -> anyhow::Result<ExitCode>
         source: arguments.source,
         existing: existing(arguments.force),
         part_rows: arguments.part_rows as usize,
+        cer: if arguments.no_cer { CerColumn::NotMeasured } else { CerColumn::Measured },
         threads: arguments.threads.get(),
         ..GenerateOptions::new(arguments.input, arguments.out)
     };

@@ -8,8 +8,10 @@ use crate::channel::{AttemptCounts, Channel};
 use crate::io_error::IoError;
 use crate::op::Op;
 use crate::pair::Passage;
-use crate::pairs::{Columns, EncodedGroup, GroupEncoder, write_error};
+use crate::pairs::{Columns, EncodedGroup, EventRow, GroupEncoder, Row, write_error};
+use crate::random::pair_id;
 use crate::split::Split;
+use crate::walk::{EventSpan, Workspace};
 
 /// What every job needs.
 pub(super) struct Worker {
@@ -32,16 +34,37 @@ impl Worker {
     pub(super) fn run(self: &Arc<Self>, job: Job) -> Result<Done, IoError> {
         let mut columns = Columns::with_capacity(job.rows, job.text_bytes);
         let mut attempts = AttemptCounts::default();
+        let mut workspace = Workspace::default();
         for piece in &job.pieces {
             let text = &job.texts[piece.text.clone()];
-            let passage =
-                Passage { source: &piece.key.source, doc_id: &piece.key.doc_id, start: piece.start, text };
+            let (source, doc_id) = (piece.key.source.as_str(), piece.key.doc_id.as_str());
+            let passage = Passage { source, doc_id, start: piece.start, text };
             for copy in piece.copies.clone() {
-                let mut pair = self.channel.pair_counted(&passage, copy, &mut attempts);
-                if self.cer == CerColumn::NotMeasured {
-                    pair.cer = f32::NAN;
-                }
-                columns.push_pair(&pair);
+                let noise = self.channel.record(&mut workspace, &passage, copy);
+                attempts.add(workspace.counts());
+                let cer = match self.cer {
+                    CerColumn::Measured => workspace.cer(text),
+                    CerColumn::NotMeasured => f32::NAN,
+                };
+                let row = Row {
+                    id: pair_id(&passage, copy),
+                    doc_id,
+                    source,
+                    start: piece.start,
+                    copy,
+                    noise: Some(noise as f32),
+                    original: text,
+                    corrupted: workspace.text(),
+                    cer,
+                };
+                let event = |span: &EventSpan| EventRow {
+                    op: span.op.into(),
+                    start: span.start,
+                    length: span.length,
+                    removed: span.removed(text),
+                    replacement: span.replacement(workspace.text()),
+                };
+                columns.push(&row, workspace.spans().iter().map(event));
             }
         }
         let rows = columns.rows() as u64;

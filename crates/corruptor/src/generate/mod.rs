@@ -117,7 +117,7 @@ pub fn generate(
     let files = input_files(&options.inputs)?;
     let names: Vec<_> = files.iter().map(|file| (&*file.label, file.bytes)).collect();
     let program = format!("{}, Unicode {}", metadata.version, metadata.unicode);
-    let identity = Identity::new(program, metadata.recipe, options.identity(), &names);
+    let identity = Identity::new(program, metadata.recipe.unwrap_or_default(), options.identity(), &names);
     let (work, journal) = WorkDir::open(&options.out, options.existing, &identity)?;
     let reading = Reading {
         documents: Documents::of_files(files, options.documents.clone()),

@@ -17,7 +17,7 @@ pub use reader::{PairChunk, Pairs, pair_files, read_pairs};
 pub use schema::pair_schema;
 pub use writer::{PairWriter, Written};
 
-pub(crate) use columns::Columns;
+pub(crate) use columns::{Columns, EventRow, Row};
 pub(crate) use encode::{EncodedGroup, GroupEncoder, group_is_full};
 pub(crate) use part::{Part, write_error};
 pub(crate) use writer::part_name;

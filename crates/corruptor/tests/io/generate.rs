@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use corruptor::atomic::Existing;
 use corruptor::documents::SkipReason;
-use corruptor::generate::{GenerateOptions, GenerateSummary};
+use corruptor::generate::{CerColumn, GenerateOptions, GenerateSummary};
 use corruptor::pairs::{PairMetadata, pair_files};
 use corruptor::{IoError, Pair, Split, invert, pair_id, replay, split_of};
 use proptest::prelude::*;
@@ -167,4 +167,19 @@ fn a_watcher_can_stop_the_work() {
         corruptor::generate::generate(&corpus, &corrupt, &options, &mut |_| std::ops::ControlFlow::Break(()));
     assert!(matches!(stopped, Err(IoError::Stopped)));
     assert_eq!(names(home.path()), ["in"]);
+}
+
+#[test]
+fn the_distance_can_be_left_out_and_nothing_else_changes() {
+    let home = tempdir().unwrap();
+    let inputs = write_cut(&home.path().join("in"), &texts(50), &[]);
+    let (_, whole) = generated(home.path(), "whole", inputs.clone(), 2);
+    let without = GenerateOptions::new(inputs, home.path().join("without"));
+    run(&GenerateOptions { cer: CerColumn::NotMeasured, ..without.clone() }).unwrap();
+    let (whole, without) = (pairs_of(&whole), pairs_of(&without.out));
+    assert!(!whole.is_empty() && whole.len() == without.len());
+    for (pair, other) in whole.into_iter().zip(without) {
+        assert!(other.cer.is_nan());
+        assert_eq!(Pair { cer: pair.cer, ..other }, pair);
+    }
 }
