@@ -50,6 +50,7 @@ mod recipe;
 #[cfg(feature = "parquet")]
 pub mod resolve;
 mod sampler;
+mod sentence;
 mod settings;
 mod split;
 mod walk;

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
+use crate::sentence::sentence_end;
+
 /// Cuts `text` into passages of at most `window_bytes`, each a run of whole sentences without white space around it.
 ///
 /// A sentence ends as UAX #29 has it, except that a line break alone does not end one: hard-wrapped lines hold together
@@ -12,11 +14,11 @@ use unicode_segmentation::UnicodeSegmentation as _;
 ///
 /// Ranges are bytes of `text`, in order, without overlap.
 pub fn passages(text: &str, window_bytes: usize, min_bytes: usize) -> impl Iterator<Item = Range<usize>> {
-    let mut sentences = sentences(text).flat_map(move |s| cut(text, s, window_bytes)).peekable();
+    let mut pieces = Pieces { text, window_bytes, rest: 0..0, piece: 0..sentence_end(text, 0) }.peekable();
     std::iter::from_fn(move || {
-        let mut passage = sentences.next()?;
+        let mut passage = pieces.next()?;
         while let Some(next) =
-            sentences.next_if(|next| trimmed(text, passage.start..next.end).len() <= window_bytes)
+            pieces.next_if(|next| trimmed(text, passage.start..next.end).len() <= window_bytes)
         {
             passage.end = next.end;
         }
@@ -25,20 +27,48 @@ pub fn passages(text: &str, window_bytes: usize, min_bytes: usize) -> impl Itera
     .filter(move |passage| passage.len() >= min_bytes.max(1))
 }
 
-/// Sentence ranges, covering all of `text`.
-fn sentences(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let mut pieces = text.split_sentence_bound_indices().map(|(at, piece)| at..at + piece.len()).peekable();
-    std::iter::from_fn(move || {
-        let mut sentence = pieces.next()?;
-        while let Some(next) = pieces.peek() {
-            if ends_sentence(&text[sentence.clone()], &text[next.clone()]) {
-                break;
-            }
-            sentence.end = next.end;
-            pieces.next();
+/// Sentences, and pieces of those that are longer than the window; together they cover all of the text.
+struct Pieces<'t> {
+    text: &'t str,
+    window_bytes: usize,
+    /// What is left of a sentence that is longer than the window.
+    rest: Range<usize>,
+    /// The next sentence between boundaries of UAX #29.
+    piece: Range<usize>,
+}
+
+impl Iterator for Pieces<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        if self.rest.is_empty() {
+            self.rest = self.sentence()?;
         }
-        Some(sentence)
-    })
+        let piece = first_piece(self.text, self.rest.clone(), self.window_bytes);
+        self.rest.start = piece.end;
+        Some(piece)
+    }
+}
+
+impl Pieces<'_> {
+    /// The next sentence, wrapped lines together.
+    fn sentence(&mut self) -> Option<Range<usize>> {
+        let (text, mut sentence) = (self.text, self.piece.clone());
+        if sentence.is_empty() {
+            return None;
+        }
+        loop {
+            self.piece = sentence.end..if sentence.end < text.len() {
+                sentence_end(text, sentence.end)
+            } else {
+                text.len()
+            };
+            if self.piece.is_empty() || ends_sentence(&text[sentence.clone()], &text[self.piece.clone()]) {
+                return Some(sentence);
+            }
+            sentence.end = self.piece.end;
+        }
+    }
 }
 
 /// Whether a boundary of UAX #29 after `piece` ends a sentence, or is only a wrapped line.
@@ -52,27 +82,41 @@ fn ends_sentence(piece: &str, next: &str) -> bool {
     !wrapped || terminated || (blank_line_follows && !content.is_empty() && next.contains('\n'))
 }
 
-/// Cuts a range longer than the window after white space, else between graphemes.
-fn cut(text: &str, mut range: Range<usize>, window_bytes: usize) -> Vec<Range<usize>> {
-    let mut pieces = Vec::new();
-    while trimmed(text, range.clone()).len() > window_bytes {
-        range.start = trimmed(text, range.clone()).start;
-        let limit = range.start + window_bytes;
-        let at = |(i, piece): (usize, &str)| range.start + i + piece.len();
-        let rest = &text[range.clone()];
-        let space = rest.split_word_bound_indices().filter(|(_, w)| w.trim().is_empty()).map(at);
-        let grapheme = rest.grapheme_indices(true).map(at);
-        let end = space
-            .take_while(|&end| end <= limit)
-            .last()
-            .or_else(|| grapheme.take_while(|&end| end <= limit).last())
-            // A single grapheme larger than the window stays whole: it cannot be corrupted in parts.
-            .unwrap_or_else(|| range.start + rest.graphemes(true).next().map_or(rest.len(), str::len));
-        pieces.push(range.start..end);
-        range.start = end;
+/// The first piece of a range: all of it if it fits the window, else cut after white space, else between graphemes.
+fn first_piece(text: &str, mut range: Range<usize>, window_bytes: usize) -> Range<usize> {
+    let content = trimmed(text, range.clone());
+    if content.len() <= window_bytes {
+        return range;
     }
-    pieces.push(range);
-    pieces
+    range.start = content.start;
+    let limit = range.start + window_bytes;
+    let rest = &text[range.clone()];
+    range.end = last_space(text, range.clone(), limit).unwrap_or_else(|| {
+        let graphemes = rest.grapheme_indices(true).map(|(i, grapheme)| range.start + i + grapheme.len());
+        // A single grapheme larger than the window stays whole: it cannot be corrupted in parts.
+        let first = || range.start + rest.graphemes(true).next().map_or(rest.len(), str::len);
+        graphemes.take_while(|&end| end <= limit).last().unwrap_or_else(first)
+    });
+    range
+}
+
+/// The last end of a word of white space (UAX #29) in a range up to `limit`, which lies within it.
+fn last_space(text: &str, range: Range<usize>, limit: usize) -> Option<usize> {
+    /// Whatever follows the white space is seen too: it may belong to it, as an accent does.
+    const AFTER_BYTES: usize = 8;
+    let seen = text.ceil_char_boundary((limit + AFTER_BYTES).min(range.end));
+    let bytes = text.as_bytes();
+    if text[range.start..seen].is_ascii() {
+        let is_end = |&end: &usize| {
+            let (last, next) = (bytes[end - 1], bytes.get(end).filter(|_| end < range.end));
+            let is_space = char::from(last).is_whitespace();
+            is_space && !matches!((last, next), (b' ', Some(b' ')) | (b'\r', Some(b'\n')))
+        };
+        return (range.start + 1..=limit).rev().find(is_end);
+    }
+    let words = text[range.start..seen].split_word_bound_indices().filter(|(_, word)| word.trim().is_empty());
+    let ends = words.map(|(i, word)| range.start + i + word.len());
+    ends.take_while(|&end| end <= limit && (end < seen || seen == range.end)).last()
 }
 
 fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
@@ -109,7 +153,72 @@ mod tests {
         assert_eq!(cut_into("ääääää", 5), ["ää", "ää", "ää"]);
     }
 
+    /// The same by definition: all sentences of `unicode-segmentation`, all words, all graphemes.
+    mod by_definition {
+        use super::*;
+
+        pub(super) fn passages(text: &str, window_bytes: usize, min_bytes: usize) -> Vec<Range<usize>> {
+            let mut sentences =
+                sentences(text).into_iter().flat_map(|s| cut(text, s, window_bytes)).peekable();
+            let mut passages = Vec::new();
+            while let Some(mut passage) = sentences.next() {
+                let fits = |start, next: &Range<usize>| trimmed(text, start..next.end).len() <= window_bytes;
+                while let Some(next) = sentences.next_if(|next| fits(passage.start, next)) {
+                    passage.end = next.end;
+                }
+                passages.push(trimmed(text, passage));
+            }
+            passages.retain(|passage| passage.len() >= min_bytes.max(1));
+            passages
+        }
+
+        fn sentences(text: &str) -> Vec<Range<usize>> {
+            let mut sentences: Vec<Range<usize>> = Vec::new();
+            for (at, piece) in text.split_sentence_bound_indices() {
+                match sentences.last_mut() {
+                    Some(last) if !ends_sentence(&text[last.clone()], piece) => last.end = at + piece.len(),
+                    _ => sentences.push(at..at + piece.len()),
+                }
+            }
+            sentences
+        }
+
+        fn cut(text: &str, mut range: Range<usize>, window_bytes: usize) -> Vec<Range<usize>> {
+            let mut pieces = Vec::new();
+            while trimmed(text, range.clone()).len() > window_bytes {
+                range.start = trimmed(text, range.clone()).start;
+                let limit = range.start + window_bytes;
+                let at = |(i, piece): (usize, &str)| range.start + i + piece.len();
+                let rest = &text[range.clone()];
+                let space = rest.split_word_bound_indices().filter(|(_, w)| w.trim().is_empty()).map(at);
+                let grapheme = rest.grapheme_indices(true).map(at);
+                let end = space
+                    .take_while(|&end| end <= limit)
+                    .last()
+                    .or_else(|| grapheme.take_while(|&end| end <= limit).last())
+                    .unwrap_or_else(|| {
+                        range.start + rest.graphemes(true).next().map_or(rest.len(), str::len)
+                    });
+                pieces.push(range.start..end);
+                range.start = end;
+            }
+            pieces.push(range);
+            pieces
+        }
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+        #[test]
+        fn passages_are_as_they_are_defined(
+            text in "([ab A.!?,'\"(\r\n\t1]|[é“”’—…\u{a0}\u{85}\u{2028}\u{301}。\u{200d}👩🇩]|[a-z ]{0,20}|[. \n]{2}){0,30}",
+            window in 1usize..60,
+            min in 0usize..20,
+        ) {
+            let found: Vec<_> = passages(&text, window, min).collect();
+            prop_assert_eq!(found, by_definition::passages(&text, window, min));
+        }
+
         #[test]
         fn passages_are_ordered_bounded_and_lose_only_white_space(text in "[a-zé .!\n\r👩‍]{0,200}", window in 4usize..40) {
             let ranges: Vec<_> = passages(&text, window, 1).collect();

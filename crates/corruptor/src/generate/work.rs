@@ -34,7 +34,7 @@ impl WorkDir {
         let (parent, name) = atomic::parent_and_name(target)?;
         fs::create_dir_all(parent).map_err(IoError::file("create", parent))?;
         atomic::check_replaceable(target, existing)?;
-        let directory = parent.join(format!(".{name}.partial"));
+        let directory = target.with_file_name(format!(".{name}.partial"));
         let lock = lock(&directory, target)?;
         let mut work = Self { directory, target: target.to_path_buf(), _lock: lock, finished: Vec::new() };
         if let Some((found, parts)) = Journal::read(&work.journal())? {

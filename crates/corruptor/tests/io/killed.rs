@@ -16,7 +16,7 @@ const RECIPE: &str =
 
 fn start(home: &Path, out: &str) -> Child {
     Command::new(assert_cmd::cargo::cargo_bin("corruptor"))
-        .args(["generate", "--recipe", "recipe.toml", "--input", "in", "--part-rows", "400", "--out", out])
+        .args(["generate", "--recipe", "recipe.toml", "--input", "in", "--part-rows", "200", "--out", out])
         .current_dir(home)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -70,10 +70,12 @@ fn a_signal_pauses_and_a_file_that_cannot_grow_interrupts() {
     write_texts(&home.path().join("in/a.parquet"), &texts(3_000));
     assert!(start(home.path(), "whole").wait().unwrap().success());
 
-    // What a full disk does, without one: the journal or a part meets a limit on the size of files.
+    // What a full disk does, without one: the journal, which grows and grows, meets a limit on the size of files.
+    let largest = tree(&home.path().join("whole")).into_iter().map(|(_, bytes)| bytes.len()).max().unwrap();
     let program = assert_cmd::cargo::cargo_bin("corruptor");
     let limited = format!(
-        "trap '' XFSZ; ulimit -f 40; exec {} generate --recipe recipe.toml --input in --part-rows 400 --out pairs",
+        "trap '' XFSZ; ulimit -f {}; exec {} generate --recipe recipe.toml --input in --part-rows 200 --out pairs",
+        largest / 512 + 2,
         program.display()
     );
     let output = Command::new("sh").args(["-c", &limited]).current_dir(home.path()).output().unwrap();
