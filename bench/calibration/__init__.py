@@ -1,0 +1,1 @@
+"""The calibration error of `corruptor generate --cer`."""
