@@ -36,7 +36,8 @@ pub fn resolved_recipe(recipe: Recipe, pairs: &Path) -> Result<Recipe, FinetuneE
     let settings: CorruptSettings = recipe.table("corrupt")?;
     let files = corruptor::pairs::pair_files(pairs)?;
     let Some(file) = files.first().filter(|_| !settings.is_resolved()) else { return Ok(recipe) };
-    let made_with = PairMetadata::read(file)?.recipe;
+    // Real pairs were made by no recipe.
+    let Some(made_with) = PairMetadata::read(file)?.recipe else { return Ok(recipe) };
     let made_with = Recipe::parse(&made_with, &format!("the recipe in {}", file.display()))?;
     Ok(recipe.with_table_of("corrupt", &made_with)?)
 }

@@ -61,6 +61,9 @@ pub(super) struct GenerateArguments {
     /// Output directory
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
+    /// Character error rate of all pairs together, clean ones included, to scale the rates to [default: the recipe's, if any]
+    #[arg(long, value_name = "X", value_parser = probability, env = "REVERTANT_CER")]
+    pub(super) cer: Option<f64>,
     /// Replace the output if it is there already
     #[arg(long)]
     pub(super) force: bool,

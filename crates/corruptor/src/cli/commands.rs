@@ -34,8 +34,9 @@ pub(super) fn corpus(arguments: &CorpusArguments) -> anyhow::Result<ExitCode> {
 
 pub(super) fn generate(arguments: GenerateArguments) -> anyhow::Result<ExitCode> {
     let recipe = load(&arguments.recipe)?;
-    let (corpus, corrupt): (CorpusSettings, CorruptSettings) =
+    let (corpus, mut corrupt): (CorpusSettings, CorruptSettings) =
         (recipe.table("corpus")?, recipe.table("corrupt")?);
+    corrupt.target_cer = arguments.cer.or(corrupt.target_cer);
     let defaults = DocumentOptions::default();
     let options = GenerateOptions {
         documents: DocumentOptions {

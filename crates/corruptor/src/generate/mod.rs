@@ -11,6 +11,7 @@ mod parts;
 mod pipeline;
 mod plan;
 mod reader;
+mod resolved;
 mod summary;
 mod work;
 
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 use rayon::ThreadPool;
 
-use crate::atomic::Existing;
+use crate::atomic::{Existing, check_replaceable};
 use crate::channel::Channel;
 use crate::corpus::CorpusSettings;
 use crate::documents::{DocumentOptions, Documents, UniqueDocuments, input_files};
@@ -35,6 +36,7 @@ use parts::Parts;
 use pipeline::Pipeline;
 use plan::Plan;
 use reader::{Reader, Reading};
+use resolved::resolved;
 pub use summary::{GenerateSummary, SplitSummary};
 use work::WorkDir;
 
@@ -96,6 +98,7 @@ impl GenerateOptions {
 
 /// Makes pairs of every document and writes them to `<out>/{train,valid,test}/part-NNNNN.parquet`, as a whole or not at all.
 ///
+/// Settings that depend on files or on the corpus are [resolved](crate::resolve) first.
 /// Training passages are corrupted `copies` times, held-out ones `heldout_copies` times. Of exact duplicates the first counts.
 /// Parts that an interrupted run with the same recipe, options and input has finished are taken over.
 ///
@@ -109,11 +112,13 @@ pub fn generate(
     observer: &mut Observer<'_>,
 ) -> Result<GenerateSummary, IoError> {
     corpus.validate()?;
+    let pool = thread_pool(options.threads)?;
+    check_replaceable(&options.out, options.existing)?;
+    let corrupt = &resolved(corpus, corrupt, options, &pool, observer)?;
     let channel = Channel::new(corrupt)?;
     let metadata = PairMetadata::of(corpus, corrupt)?;
     let encoder = GroupEncoder::new(&metadata).map_err(write_error(&options.out))?;
     let worker = Arc::new(Worker { channel, encoder, cer: options.cer });
-    let pool = thread_pool(options.threads)?;
     let files = input_files(&options.inputs)?;
     let names: Vec<_> = files.iter().map(|file| (&*file.label, file.bytes)).collect();
     let program = format!("{}, Unicode {}", metadata.version, metadata.unicode);

@@ -13,4 +13,5 @@ mod killed;
 mod pairs;
 mod program;
 mod rates;
+mod resolved;
 mod resume;
