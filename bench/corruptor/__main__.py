@@ -33,8 +33,8 @@ def arguments() -> argparse.Namespace:
             setattr(options, name, default)
     if options.rounds < 1 or options.megabytes <= 0 or not 0 < options.slow_megabytes <= options.megabytes:
         parser.error("sizes and rounds must be positive, and the slow peers' share no larger than the text")
-    if options.quick and options.publish:
-        parser.error("--publish wants figures that mean something: leave --quick out")
+    if options.publish and (options.quick or options.only):
+        parser.error("--publish wants all contenders and figures that mean something: leave --quick and --only out")
     return options
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from . import ours as program
 from . import report, texts
 from .check import check
-from .contenders import Contender, contenders
+from .contenders import Contender, PeerFailed, contenders
 from .machine import Others, describe, take_two_processors
 
 MEMORY_FILES = Path("/dev/shm")
@@ -35,7 +35,13 @@ def compare(options: argparse.Namespace) -> None:
         "rounds": 0,
         "channel": channel,
         "contenders": {
-            one.name: {"about": one.about, "text_bytes": one.share.text_bytes, "runs": [], "output": None}
+            one.name: {
+                "about": one.about,
+                "text_bytes": one.share.text_bytes,
+                "runs": [],
+                "output": None,
+                "failed": False,
+            }
             for one in chosen
         },
     }
@@ -49,6 +55,8 @@ def compare(options: argparse.Namespace) -> None:
     if options.publish:
         report.publish(table)
         shutil.copyfile(options.work / "corruptor.json", RAW)
+    if failed := [name for name, row in results["contenders"].items() if row["failed"]]:
+        raise SystemExit(f"failed: {', '.join(failed)}; what they printed is above")
 
 
 def _command(options: argparse.Namespace) -> str:
@@ -75,14 +83,24 @@ def _rounds(chosen: list[Contender], options: argparse.Namespace, folder: Path, 
             break
         order = random.Random(round_).sample(chosen, len(chosen))
         for place, one in enumerate(order, 1):
+            label = f"round {round_ + 1}/{options.rounds} {place:2}/{len(order)} {one.name:15}"
             row = results["contenders"][one.name]
-            others = Others()
-            run = one.run(folder / "out")
-            row["runs"].append({"round": round_, "place": place, "others": others.share(), **run.to_json()})
-            if row["output"] is None:
-                row["output"] = check(one.name, folder / "out", one.share.rows, one.share.text_bytes).to_json()
-            label = f"round {round_ + 1}/{options.rounds} {place:2}/{len(order)}"
-            print(f"{label} {one.name:15} {report.speeds(row)[-1]:7.1f} MB/s {run.seconds:6.2f} s", flush=True)
+            try:
+                row["runs"].append({"round": round_, "place": place, **_run(one, row, folder / "out")})
+            except PeerFailed as error:
+                print(f"{label} failed, goes on without it:\n{error}", flush=True)
+                row["failed"] = True
+                chosen.remove(one)
+            else:
+                print(f"{label} {report.speeds(row)[-1]:7.1f} MB/s {row['runs'][-1]['seconds']:6.2f} s", flush=True)
         results["rounds"] = round_ + 1
         (options.work / "corruptor.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
         (options.work / "corruptor.md").write_text(report.markdown(results) + "\n", encoding="utf-8")
+
+
+def _run(one: Contender, row: dict, out: Path) -> dict:
+    """Run a contender once; the first time, also check what it wrote."""
+    others = Others()
+    run = one.run(out).to_json() | {"others": others.share()}
+    row["output"] = row["output"] or check(one.name, out, one.share.rows, one.share.text_bytes).to_json()
+    return run

@@ -15,6 +15,10 @@ from .two_processes import Job, Run
 SEED = 20_240_607
 
 
+class PeerFailed(Exception):
+    """A peer ended with an error; what it printed."""
+
+
 @dataclass(frozen=True)
 class Contender:
     """One row of the table. `start` runs it into a folder that does not exist; `share`: the text that it is given."""
@@ -25,7 +29,7 @@ class Contender:
     start: Callable[[Path], Run]
 
     def run(self, out: Path) -> Run:
-        """Run once, into an empty place."""
+        """Run once, into an empty place; `PeerFailed` if a peer does not get there."""
         shutil.rmtree(out, ignore_errors=True)
         return self.start(out)
 
@@ -67,5 +71,5 @@ def _python(job: Job) -> Run:
     command = [sys.executable, "-m", "bench.corruptor.contender", json.dumps(asdict(job))]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode != 0:
-        raise SystemExit(f"{job.contender} failed:\n{done.stdout}{done.stderr}")
+        raise PeerFailed(done.stdout + done.stderr)
     return Run(**json.loads(done.stdout.splitlines()[-1]))

@@ -1,8 +1,8 @@
 """Our program: its optimized build, one run of it, and the criterion benchmark of the channel in memory."""
 
 import json
-import os
 import subprocess
+import sys
 import time
 import tomllib
 from dataclasses import dataclass
@@ -45,15 +45,12 @@ class Ours:
     def generate(self, inputs: list[Path], out: Path, flags: tuple[str, ...] = (), *, force: bool = False) -> Run:
         """Make pairs and measure the whole process, from its start to its end."""
         command = self.command(inputs, out, (*flags, "--force") if force else flags)
-        start = time.monotonic()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-            said = process.stdout.read()
-            _, status, used = os.wait4(process.pid, 0)
-            seconds = time.monotonic() - start
-            process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            raise SystemExit(f"{' '.join(command)}\nended with status {process.returncode}:\n{said}")
-        return Run(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+        launcher = [sys.executable, "-m", "bench.corruptor.measured", *command]
+        run = json.loads(subprocess.run(launcher, check=True, stdout=subprocess.PIPE, text=True).stdout)
+        status, printed = run.pop("status"), run.pop("printed")
+        if status != 0:
+            raise SystemExit(f"{' '.join(command)}\nended with status {status}:\n{printed}")
+        return Run(**run)
 
 
 def settings() -> dict:

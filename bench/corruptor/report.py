@@ -24,6 +24,8 @@ def markdown(results: dict) -> str:
     if results["channel"]:
         measured = [f"| {one['name']} | {1000 * one['bytes'] / one['nanoseconds']:.0f} |" for one in results["channel"]]
         paragraphs.append("\n".join([IN_MEMORY, *measured]))
+    if failed := [f"`{name}`" for name, row in results["contenders"].items() if row["failed"]]:
+        paragraphs.append(f"Failed: {', '.join(failed)}.")
     versions = ", ".join(f"{name} {version}" for name, version in results["machine"]["versions"].items())
     return "\n\n".join([*paragraphs, f"Versions: {versions}."])
 

@@ -74,7 +74,7 @@ def run(job: Job, prepare: Callable) -> Run:
     for worker in workers:
         worker.join()
     if any(worker.exitcode != 0 for worker in workers):
-        raise SystemExit(f"{job.contender}: a worker failed")
+        raise SystemExit("a worker process failed")
     starts, ends, cpu, peaks = zip(*(shared.results.get() for _ in workers), strict=True)
     return Run(max(ends) - min(starts), sum(cpu), sum(peaks))
 
