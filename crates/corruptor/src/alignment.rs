@@ -5,8 +5,7 @@ mod path;
 
 use std::collections::HashMap;
 
-use rapidfuzz::distance::levenshtein;
-
+use crate::distance::grapheme_distance;
 use crate::event::Event;
 use crate::grapheme::graphemes;
 use crate::op::EventOp;
@@ -30,7 +29,7 @@ pub fn align(original: &str, corrupted: &str) -> Vec<Event> {
     }
     let mut ids = HashMap::new();
     let (from, to) = (Symbols::of(original, &mut ids), Symbols::of(corrupted, &mut ids));
-    let edits = levenshtein::distance(from.ids.iter().copied(), to.ids.iter().copied());
+    let edits = grapheme_distance(original, corrupted);
     let changed = path::changes(&from.ids, &to.ids, edits);
     let event = |Changed { from: removed, to: put }: Changed| {
         let removed = from.ends[removed.start]..from.ends[removed.end];
@@ -69,7 +68,6 @@ impl Symbols {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::distance::grapheme_distance;
     use crate::event::{invert, replay};
     use crate::grapheme::grapheme_count;
     use proptest::prelude::*;

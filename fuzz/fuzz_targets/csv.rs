@@ -1,0 +1,9 @@
+//! Documents of a `.csv` file.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use revertant_fuzz::{read_documents, with_scratch};
+
+fuzz_target!(|bytes: &[u8]| {
+    with_scratch(|scratch| read_documents(&scratch.write("in.csv", bytes)));
+});
