@@ -45,6 +45,10 @@ format: setup ## format the Rust and the Python code
 	$(venv)/ruff format .
 	$(venv)/ruff check --fix .
 
+.PHONY: fuzz
+fuzz: ## run every fuzz target for MINUTES=10 minutes (TARGETS="csv jsonl": only these)
+	@scripts/fuzz $(TARGETS)
+
 .PHONY: demo
 demo: setup ## the whole path on real text, about 16 minutes on two cores (DEMO_MINUTES=4 of training)
 	$(venv)/python scripts/demo.py

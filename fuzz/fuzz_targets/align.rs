@@ -9,8 +9,7 @@ fuzz_target!(|input: &str| {
     let events = align(original, corrupted);
     assert_eq!(replay(original, &events).as_deref(), Ok(corrupted));
     assert_eq!(invert(corrupted, &events).as_deref(), Ok(original));
-    let cost = |event: &corruptor::Event| {
-        grapheme_count(&event.removed).max(grapheme_count(&event.replacement))
-    };
+    let cost =
+        |event: &corruptor::Event| grapheme_count(&event.removed).max(grapheme_count(&event.replacement));
     assert_eq!(events.iter().map(cost).sum::<usize>(), grapheme_distance(original, corrupted));
 });

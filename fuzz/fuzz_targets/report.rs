@@ -16,7 +16,8 @@ fuzz_target!(|pairs: Vec<AnyPair>| {
         let mut writer = PairWriter::create(&directory, &metadata).expect("writable");
         pairs.iter().cloned().try_for_each(|pair| writer.write(pair)).expect("room");
         writer.finish().expect("room");
-        let read: Vec<Pair> = read_pairs(&directory).expect("written").map(|pair| pair.expect("whole")).collect();
+        let read: Vec<Pair> =
+            read_pairs(&directory).expect("written").map(|pair| pair.expect("whole")).collect();
         // NaN differs from itself; its text does not.
         assert_eq!(format!("{read:?}"), format!("{pairs:?}"));
         let options = InspectOptions { threads: Some(1), ..InspectOptions::default() };

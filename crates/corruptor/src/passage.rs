@@ -17,21 +17,22 @@ pub fn passages(text: &str, window_bytes: usize, min_bytes: usize) -> impl Itera
     let mut pieces = Pieces { text, window_bytes, rest: 0..0, piece: 0..sentence_end(text, 0) }.peekable();
     std::iter::from_fn(move || {
         let mut passage = pieces.next()?;
-        while let Some(next) =
-            pieces.next_if(|next| trimmed(text, passage.start..next.end).len() <= window_bytes)
-        {
+        while let Some(next) = pieces.next_if(|next| next.end - passage.start <= window_bytes) {
             passage.end = next.end;
         }
-        Some(trimmed(text, passage))
+        Some(passage)
     })
     .filter(move |passage| passage.len() >= min_bytes.max(1))
 }
 
-/// Sentences, and pieces of those that are longer than the window; together they cover all of the text.
+/// Sentences, and pieces of those that are longer than the window, without the white space around them.
+///
+/// Everything is trimmed once, and no more than a window is looked at: text that is all white space, or has none, takes linear
+/// time too.
 struct Pieces<'t> {
     text: &'t str,
     window_bytes: usize,
-    /// What is left of a sentence that is longer than the window.
+    /// What is left of a sentence that is longer than the window, trimmed.
     rest: Range<usize>,
     /// The next sentence between boundaries of UAX #29.
     piece: Range<usize>,
@@ -41,12 +42,13 @@ impl Iterator for Pieces<'_> {
     type Item = Range<usize>;
 
     fn next(&mut self) -> Option<Range<usize>> {
-        if self.rest.is_empty() {
-            self.rest = self.sentence()?;
+        while self.rest.is_empty() {
+            self.rest = trimmed(self.text, self.sentence()?);
         }
         let piece = first_piece(self.text, self.rest.clone(), self.window_bytes);
-        self.rest.start = piece.end;
-        Some(piece)
+        let after = &self.text[piece.end..self.rest.end];
+        self.rest.start = self.rest.end - after.trim_start().len();
+        Some(trimmed(self.text, piece))
     }
 }
 
@@ -82,13 +84,11 @@ fn ends_sentence(piece: &str, next: &str) -> bool {
     !wrapped || terminated || (blank_line_follows && !content.is_empty() && next.contains('\n'))
 }
 
-/// The first piece of a range: all of it if it fits the window, else cut after white space, else between graphemes.
+/// The first piece of a trimmed range: all of it if it fits the window, else cut after white space, else between graphemes.
 fn first_piece(text: &str, mut range: Range<usize>, window_bytes: usize) -> Range<usize> {
-    let content = trimmed(text, range.clone());
-    if content.len() <= window_bytes {
+    if range.len() <= window_bytes {
         return range;
     }
-    range.start = content.start;
     let limit = range.start + window_bytes;
     let rest = &text[range.clone()];
     range.end = last_space(text, range.clone(), limit).unwrap_or_else(|| {
@@ -151,6 +151,21 @@ mod tests {
     fn a_long_sentence_is_cut_at_white_space() {
         assert_eq!(cut_into("aaaa bbbb cccc dddd", 10), ["aaaa bbbb", "cccc dddd"]);
         assert_eq!(cut_into("ääääää", 5), ["ää", "ää", "ää"]);
+    }
+
+    /// White space without an end, words without a space, sentences without an end: a megabyte of each in a moment.
+    #[test]
+    fn no_text_takes_quadratic_time() {
+        let started = std::time::Instant::now();
+        let runs =
+            ["\n", "\r\n", " \n\n", "a", "中", "a.", ".\"", "🇩🇪a", "a   \n", ".)\n", "\u{2029}", "…", "中。"];
+        let texts = runs.map(|unit| unit.repeat((1 << 20) / unit.len()));
+        for text in texts.into_iter().chain(["a".repeat(1 << 20) + &" ".repeat(1 << 20)]) {
+            for passage in passages(&text, 512, 16) {
+                assert!(passage.len() <= 512 && !text[passage].starts_with(char::is_whitespace));
+            }
+        }
+        assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
     }
 
     /// The same by definition: all sentences of `unicode-segmentation`, all words, all graphemes.

@@ -142,13 +142,18 @@ fn first_decisive(bytes: &[u8], at: usize) -> (Class, usize) {
     (Class::Other, next)
 }
 
+/// How far an ASCII letter is looked for.
+const LETTER_WITHIN_BYTES: usize = 256;
+
 /// The end of a sentence at or soon after `at`, or where to look on; nothing before `from` has a say.
 fn by_rules_of_unicode(text: &str, from: usize, at: usize) -> Result<usize, usize> {
     let bytes = text.as_bytes();
     // One character of context, which is a letter or without a part in any rule.
     let context = text[from..at].char_indices().next_back().map_or(at, |(last, _)| from + last);
-    // An ASCII letter leaves nothing open.
-    let letter = bytes[at..].iter().position(u8::is_ascii_alphabetic).map(|offset| at + offset);
+    // An ASCII letter leaves nothing open. Text of another script has none near: then the sentence is walked to its end, and
+    // no more than that.
+    let near = &bytes[at..bytes.len().min(at + LETTER_WITHIN_BYTES)];
+    let letter = near.iter().position(u8::is_ascii_alphabetic).map(|offset| at + offset);
     let piece = &text[context..letter.map_or(text.len(), |letter| letter + 1)];
     let mut ends =
         piece.split_sentence_bound_indices().map(|(start, sentence)| context + start + sentence.len());
