@@ -49,6 +49,15 @@ pub(super) struct CorpusArguments {
     /// Replace the output if it is there already
     #[arg(long)]
     pub(super) force: bool,
+    /// Take what there is where a package, dataset or URL has moved on from what the recipe pins, and record it
+    #[arg(long)]
+    pub(super) allow_changed: bool,
+    /// Leave out what cannot be had on this machine, and record it
+    #[arg(long)]
+    pub(super) allow_missing: bool,
+    /// Write what each source has given as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -24,10 +24,18 @@ const STOPPED: u8 = 3;
 
 pub(super) fn corpus(arguments: &CorpusArguments) -> anyhow::Result<ExitCode> {
     let settings: CorpusSettings = load(&arguments.recipe)?.table("corpus")?;
-    let options = CollectOptions { out: arguments.out.clone(), existing: existing(arguments.force) };
+    let options = CollectOptions {
+        existing: existing(arguments.force),
+        allow_changed: arguments.allow_changed,
+        allow_missing: arguments.allow_missing,
+        ..CollectOptions::new(&arguments.out)
+    };
     let mut watch = Watch::of_bytes("documents")?;
     let summary = collect(&settings, &options, &mut |progress| watch.observe(progress))?;
     watch.finish();
+    if let Some(path) = &arguments.report {
+        write_whole(path, &format!("{:#}\n", summary.to_json()))?;
+    }
     writeln!(io::stdout(), "{summary}")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,12 +1,32 @@
 //! Corpora: text fetched as the recipe's `[corpus]` table pins it, written to one Parquet file a source.
+//!
+//! The settings need the feature `parquet` only; collecting needs `corpora`.
 
+#[cfg(feature = "corpora")]
 mod collect;
 pub(crate) mod digest;
-mod glob;
-mod npm;
+#[cfg(feature = "corpora")]
+pub mod extract;
+#[cfg(feature = "corpora")]
+mod fetch;
+mod kinds;
+#[cfg(feature = "corpora")]
+mod report;
 mod settings;
+#[cfg(feature = "corpora")]
+mod share;
+mod source;
+#[cfg(feature = "corpora")]
+mod source_run;
+#[cfg(feature = "corpora")]
 mod writer;
 
-pub use collect::{CollectOptions, CollectSummary, SourceSummary, collect};
-pub use settings::{CorpusSettings, NpmSource, PathSource, Source};
+#[cfg(feature = "corpora")]
+pub use collect::{CollectOptions, collect};
+pub use kinds::{DebSource, HttpSource, HubSource, NpmSource, PathSource, PypiSource};
+#[cfg(feature = "corpora")]
+pub use report::{CollectSummary, MissingSource, SourceSummary};
+pub use settings::CorpusSettings;
+pub use source::{Extract, Source};
+#[cfg(feature = "corpora")]
 pub use writer::corpus_schema;

@@ -1,10 +1,10 @@
 //! The recipe's `[corpus]` table.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::source::Source;
 use crate::settings::SettingsError;
 use crate::split::SplitShares;
 
@@ -20,6 +20,8 @@ pub struct CorpusSettings {
     pub valid_share: f64,
     /// Share of the documents in the test split. Default 0.1.
     pub test_share: f64,
+    /// Largest share of the collected bytes that a group of sources may have, by the group's name. Default none.
+    pub max_share: BTreeMap<String, f64>,
     /// The corpora to collect. Default none.
     pub sources: Vec<Source>,
 }
@@ -67,6 +69,7 @@ impl CorpusSettings {
             let message = "valid_share and test_share together exceed 1; nothing would be left to train on";
             return Err(SettingsError::new("corpus.valid_share", message));
         }
+        self.validate_groups()?;
         let mut names = HashSet::new();
         self.sources.iter().try_for_each(|source| {
             source.validate()?;
@@ -81,6 +84,32 @@ impl CorpusSettings {
     }
 }
 
+impl CorpusSettings {
+    fn validate_groups(&self) -> Result<(), SettingsError> {
+        for (group, share) in &self.max_share {
+            let key = format!("corpus.max_share.{group}");
+            if !(*share > 0.0 && *share < 1.0) {
+                return Err(SettingsError::new(key, format!("{share} is not between 0 and 1")));
+            }
+            if !self.sources.iter().any(|source| source.group() == Some(group)) {
+                return Err(SettingsError::new(key, format!("no source has group = {group:?}")));
+            }
+        }
+        if self.max_share.values().sum::<f64>() >= 1.0 {
+            let message = "the shares sum to 1 or more; a bound on everything bounds nothing";
+            return Err(SettingsError::new("corpus.max_share", message));
+        }
+        let unbounded = |group: &&str| !self.max_share.contains_key(*group);
+        match self.sources.iter().filter_map(Source::group).find(unbounded) {
+            None => Ok(()),
+            Some(group) => {
+                let message = format!("no share for the group {group:?}; add {group} = 0.2, for example");
+                Err(SettingsError::new("corpus.max_share", message))
+            }
+        }
+    }
+}
+
 impl Default for CorpusSettings {
     fn default() -> Self {
         Self {
@@ -88,121 +117,8 @@ impl Default for CorpusSettings {
             min_passage_bytes: Self::DEFAULT_MIN_PASSAGE_BYTES,
             valid_share: Self::DEFAULT_VALID_SHARE,
             test_share: Self::DEFAULT_TEST_SHARE,
+            max_share: BTreeMap::new(),
             sources: Vec::new(),
         }
     }
-}
-
-/// One corpus of a recipe, told apart by its key `kind`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Source {
-    /// Files of an npm package.
-    Npm(NpmSource),
-    /// Files or a directory on this machine.
-    Path(PathSource),
-}
-
-/// Files of an npm package, fetched by the ordinary client.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NpmSource {
-    /// Name of the corpus: the value of the column `source` and the name of its file.
-    pub name: String,
-    /// Name of the package.
-    pub package: String,
-    /// Exact version.
-    pub version: String,
-    /// SHA-256 of the package's tarball, in hex.
-    pub sha256: String,
-    /// Which files of the package: a glob over paths in it (`*`, `?`, `**`). Default `**`.
-    #[serde(default = "everything")]
-    pub include: String,
-    /// Licence of the texts, as an SPDX expression where there is one.
-    pub licence: String,
-}
-
-/// A file or directory on this machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PathSource {
-    /// Name of the corpus: the value of the column `source` and the name of its file.
-    pub name: String,
-    /// The file or directory, relative to the working directory.
-    pub path: PathBuf,
-    /// SHA-256 in hex: of the file, or of the listing of a directory (lines as `sha256sum` writes them, sorted by path).
-    #[serde(default)]
-    pub sha256: Option<String>,
-    /// Which files of a directory: a glob over paths in it (`*`, `?`, `**`). Default `**`.
-    #[serde(default = "everything")]
-    pub include: String,
-    /// Column with the text (Parquet, CSV, JSON lines). Default `text`.
-    #[serde(default = "text_column")]
-    pub text_column: String,
-    /// Column with the document's id. Default: the id is a digest of the text.
-    #[serde(default)]
-    pub id_column: Option<String>,
-    /// Licence of the texts, as an SPDX expression where there is one.
-    pub licence: String,
-}
-
-impl Source {
-    /// The corpus' name.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Npm(source) => &source.name,
-            Self::Path(source) => &source.name,
-        }
-    }
-
-    /// The licence of its texts.
-    pub fn licence(&self) -> &str {
-        match self {
-            Self::Npm(source) => &source.licence,
-            Self::Path(source) => &source.licence,
-        }
-    }
-
-    fn validate(&self) -> Result<(), SettingsError> {
-        let name = self.name();
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
-            let message = format!("{name:?} cannot name a file; use letters, digits, '-', '_' and '.'");
-            return Err(SettingsError::new("corpus.sources.name", message));
-        }
-        if self.licence().trim().is_empty() {
-            let message = format!("{name} states no licence; say under which terms its texts may be used");
-            return Err(SettingsError::new("corpus.sources.licence", message));
-        }
-        let sha256 = match self {
-            Self::Npm(source) => Some(&source.sha256),
-            Self::Path(source) => source.sha256.as_ref(),
-        };
-        if let Some(digest) = sha256.filter(|d| d.len() != 64 || !d.bytes().all(|b| b.is_ascii_hexdigit())) {
-            let message = format!("{digest:?} of {name} is no SHA-256: 64 hexadecimal digits");
-            return Err(SettingsError::new("corpus.sources.sha256", message));
-        }
-        if let Self::Npm(source) = self {
-            for (key, value) in [("package", &source.package), ("version", &source.version)] {
-                let unsafe_start = value.is_empty() || value.starts_with('-');
-                if unsafe_start || value.chars().any(|c| c.is_whitespace() || c.is_control()) {
-                    let message = format!("{value:?} of {name} is no {key} of a package");
-                    return Err(SettingsError::new(format!("corpus.sources.{key}"), message));
-                }
-            }
-            if !source.version.starts_with(|c: char| c.is_ascii_digit()) {
-                let message = format!("{:?} of {name} is no exact version, such as 1.2.3", source.version);
-                return Err(SettingsError::new("corpus.sources.version", message));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn everything() -> String {
-    "**".to_owned()
-}
-
-fn text_column() -> String {
-    crate::documents::DocumentOptions::DEFAULT_TEXT_COLUMN.to_owned()
 }

@@ -10,7 +10,9 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
+use super::report::SourceSummary;
 use crate::atomic::AtomicFile;
+use crate::documents::Place;
 use crate::io_error::IoError;
 
 /// A row group ends when it holds this many bytes of text or rows, so that memory stays bounded.
@@ -39,18 +41,10 @@ pub(super) struct CorpusWriter {
 }
 
 impl CorpusWriter {
-    /// `origin`: what was fetched, without a path of this machine.
-    pub(super) fn create(
-        directory: &Path,
-        source: &str,
-        licence: &str,
-        origin: &str,
-    ) -> Result<Self, IoError> {
+    pub(super) fn create(directory: &Path, source: &str, licence: &str) -> Result<Self, IoError> {
         let path = directory.join(format!("{source}.parquet"));
-        let metadata = vec![
-            KeyValue::new("revertant.origin".to_owned(), origin.to_owned()),
-            KeyValue::new("revertant.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ];
+        let metadata =
+            vec![KeyValue::new("revertant.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())];
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).unwrap_or_default()))
             .set_statistics_enabled(EnabledStatistics::None)
@@ -72,8 +66,14 @@ impl CorpusWriter {
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Result<(), IoError> {
+    /// Writes the rest and what the file says about its making: no path of this machine and no date.
+    pub(super) fn finish(mut self, summary: &SourceSummary) -> Result<(), IoError> {
         self.flush()?;
+        let about = serde_json::to_string(summary).map_err(|error| IoError::Malformed {
+            place: Box::new(Place::file(&self.path)),
+            message: format!("its summary has no form in JSON: {error}"),
+        })?;
+        self.writer.append_key_value_metadata(KeyValue::new("revertant.source".to_owned(), about));
         self.writer.into_inner().map_err(IoError::parquet(&self.path))?.commit()
     }
 

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use corruptor::atomic::Existing;
 use corruptor::corpus::{CollectOptions, CollectSummary, CorpusSettings, collect, corpus_schema};
 use corruptor::documents::{Document, DocumentOptions, SkipReason};
 use corruptor::progress::unobserved;
@@ -17,8 +16,7 @@ fn settings(sources: &str) -> CorpusSettings {
 }
 
 fn collected(settings: &CorpusSettings, out: &Path) -> Result<CollectSummary, IoError> {
-    let options = CollectOptions { out: out.to_path_buf(), existing: Existing::Keep };
-    collect(settings, &options, &mut unobserved)
+    collect(settings, &CollectOptions::new(out), &mut unobserved)
 }
 
 fn documents(path: &Path) -> Vec<Document> {
@@ -143,6 +141,48 @@ fn the_default_recipe_is_valid() {
     assert_eq!(
         settings.sources.iter().map(corruptor::corpus::Source::name).collect::<Vec<_>>(),
         ["sotu", "moby-dick"]
+    );
+}
+
+#[test]
+fn the_large_recipe_is_valid_and_has_the_default_one_in_it() {
+    let load = |name: &str| -> CorpusSettings {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes").join(name);
+        Recipe::load(&path).unwrap().table("corpus").unwrap()
+    };
+    let (large, default) = (load("large.toml"), load("default.toml"));
+    large.validate().unwrap();
+    assert_eq!(large.sources[..2], default.sources, "the same documents");
+    assert_eq!(large.shares(), default.shares(), "and the same splits");
+    let grouped = large.sources.iter().filter(|source| source.group() == Some("scripture")).count();
+    assert_eq!((large.sources.len(), grouped, large.max_share["scripture"]), (13, 3, 0.2));
+}
+
+#[test]
+#[ignore = "needs apt with Debian 12's packages, libsword-utils, and Python with rdata"]
+fn debian_packages_give_their_prose() {
+    let home = tempdir().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/large.toml");
+    let mut settings: CorpusSettings = Recipe::load(&path).unwrap().table("corpus").unwrap();
+    settings.max_share.clear();
+    settings.sources.retain(|source| ["austen", "matthew-henry", "jargon"].contains(&source.name()));
+    for source in &mut settings.sources {
+        if let corruptor::corpus::Source::Deb(source) = source {
+            source.group = None;
+        }
+    }
+    let summary = collected(&settings, &home.path().join("corpus")).unwrap();
+    let of = |name: &str| summary.sources.iter().find(|source| source.name == name).unwrap();
+    // The novels have 269 chapters, and some are longer than a document may be.
+    assert!((265..290).contains(&of("austen").documents), "{summary}");
+    assert!(of("austen").text_bytes > 3_500_000 && of("jargon").text_bytes > 1_000_000, "{summary}");
+    // The module's .conf names the wrong driver: read with that one, most chapters are lost and the rest repeats.
+    assert!(of("matthew-henry").documents > 1_100 && of("matthew-henry").text_bytes > 3_000_000, "{summary}");
+    let texts = documents(&home.path().join("corpus/austen.parquet"));
+    assert!(
+        texts[0]
+            .text
+            .starts_with("Emma Woodhouse, handsome, clever, and rich, with a comfortable home and happy")
     );
 }
 

@@ -1,5 +1,6 @@
 //! What the tests share: texts, files in every format, recipes.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,15 @@ use corruptor::pairs::read_pairs;
 use corruptor::progress::unobserved;
 use corruptor::{CorruptSettings, IoError, Pair, RecordStream, Split};
 use parquet::arrow::ArrowWriter;
+use sha2::{Digest as _, Sha256};
+
+/// The SHA-256 of bytes, as recipes pin it.
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
 
 /// A text of sentences, different for every `number`.
 pub(crate) fn text(number: u64) -> String {
