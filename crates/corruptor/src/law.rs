@@ -83,6 +83,15 @@ impl ChannelLaw {
         1.0 - self.event(Op::Insertion, level)
     }
 
+    /// What can happen at a visited position, at noise level `level`.
+    pub fn at_level(&self, level: f64) -> LevelLaw {
+        LevelLaw {
+            copy: self.copy(level),
+            event: Op::ALL.map(|op| self.event(op, level)),
+            end: self.end(level),
+        }
+    }
+
     /// What one insertion of a symbol can put where the corrupted text goes on with `rest`: bytes, and their probability.
     ///
     /// Each number of bytes occurs once: what has several causes is summed.
@@ -135,6 +144,25 @@ impl ChannelLaw {
         let matching = self.confusions.as_ref().map(|table| table.matching(rest));
         let total: u64 = matching.clone().into_iter().flatten().map(|(_, row)| u64::from(row.weight)).sum();
         matching.into_iter().flatten().map(move |(n, row)| (n, row, f64::from(row.weight) / total as f64))
+    }
+}
+
+/// The probabilities at a visited position, at one noise level.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LevelLaw {
+    /// Of nothing being tried: the grapheme is copied.
+    pub copy: f64,
+    /// Of an attempt of each operation; indices are those of [`Op::ALL`].
+    pub event: [f64; 5],
+    /// At the end of the text: of nothing being inserted.
+    pub end: f64,
+}
+
+impl LevelLaw {
+    /// The natural logarithms of the probabilities; −∞ where one is 0.
+    #[must_use]
+    pub fn ln(&self) -> Self {
+        Self { copy: self.copy.ln(), event: self.event.map(f64::ln), end: self.end.ln() }
     }
 }
 

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`Channel`] corrupts: geometric gaps, five operations, a log of [`Event`]s that replays and inverts.
 //! - [`ChannelLaw`] is its table of transitions and probabilities, which sampling and scoring share.
+//! - [`Likelihood`] says how probable a corrupted text is, exactly, and what most probably happened to it.
 //! - [`Recipe`] reads the one TOML file of a pipeline; [`CorruptSettings`] is its `[corrupt]` table.
 //! - [`passages`], [`split_of`] and [`document_id`] lead from documents to records.
 //! - [`Edit`], [`grapheme_distance`] and [`cer`] are shared with restoration.
@@ -37,6 +38,7 @@ pub mod inspect;
 #[cfg(feature = "parquet")]
 mod io_error;
 mod law;
+pub mod likelihood;
 mod nearest;
 mod op;
 mod pair;
@@ -67,7 +69,8 @@ pub use event::{Event, EventError, invert, replay};
 pub use grapheme::{UNICODE_VERSION, grapheme_count, graphemes};
 #[cfg(feature = "parquet")]
 pub use io_error::IoError;
-pub use law::{ChannelLaw, LengthLaw};
+pub use law::{ChannelLaw, LengthLaw, LevelLaw};
+pub use likelihood::{Explanation, Likelihood, Score};
 pub use nearest::nearest_name;
 pub use op::{EventOp, Op};
 pub use pair::{Pair, Passage};

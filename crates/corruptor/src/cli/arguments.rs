@@ -27,6 +27,8 @@ pub(super) enum Command {
     Import(super::import::ImportArguments),
     /// Check every row of a set of pairs and count what it holds
     Inspect(InspectArguments),
+    /// Say how probable pairs are under a recipe, and what most probably happened
+    Score(super::score::ScoreArguments),
 }
 
 #[derive(Debug, Args)]

@@ -147,7 +147,7 @@ fn calibration_record(text: &str, doc_id: &str) -> CalibrationRecord {
     CalibrationRecord { source, doc_id, start: 0, text, copies }
 }
 
-fn load(arguments: &RecipeArguments) -> anyhow::Result<Recipe> {
+pub(super) fn load(arguments: &RecipeArguments) -> anyhow::Result<Recipe> {
     Ok(Recipe::load(&arguments.recipe)?.with_overrides(&arguments.set)?)
 }
 

@@ -3,6 +3,7 @@
 mod arguments;
 mod commands;
 mod import;
+mod score;
 mod watch;
 
 use std::io::{self, Write as _};
@@ -20,6 +21,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Apply(arguments) => commands::apply(arguments),
         Command::Import(arguments) => import::run(arguments),
         Command::Inspect(arguments) => commands::inspect(&arguments),
+        Command::Score(arguments) => score::run(&arguments),
     };
     match done {
         Ok(status) => status,

@@ -17,5 +17,6 @@ mod program;
 mod rates;
 mod resolved;
 mod resume;
+mod score;
 mod sources;
 mod stand_in;
