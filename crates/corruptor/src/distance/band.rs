@@ -78,9 +78,14 @@ impl Band {
     }
 
     /// The rows that have the symbol, as of `column`.
+    #[inline]
     fn mask(&mut self, symbol: usize, column: isize) -> &mut [u64] {
         let mask = &mut self.masks[symbol * self.words..][..self.words];
         let by = (column - std::mem::replace(&mut self.as_of[symbol], column)).cast_unsigned();
+        if let [word] = mask {
+            *word = if by < WORD { *word >> by } else { 0 };
+            return mask;
+        }
         let (words, bits) = (by / WORD, by % WORD);
         if words >= mask.len() {
             mask.fill(0);
@@ -95,9 +100,17 @@ impl Band {
     }
 
     /// From one column to the next.
+    #[inline]
     fn step(&mut self, symbol: usize, column: isize) {
         self.mask(symbol, column);
         let mask = &self.masks[symbol * self.words..][..self.words];
+        if let ([same], [up], [down]) = (mask, &mut self.up[..], &mut self.down[..]) {
+            let free = ((same & *up).wrapping_add(*up) ^ *up) | same | *down;
+            let (right, left) = (*down | !(free | *up), free & *up);
+            (*up, *down) = (left | !(free >> 1 | right), free >> 1 & right);
+            self.free[0] = free;
+            return;
+        }
         let mut carry = false;
         for (i, &same) in mask.iter().enumerate() {
             let (up, down) = (self.up[i], self.down[i]);
