@@ -18,16 +18,15 @@ const MAX_WORD_CHARS: f64 = 9.0;
 pub fn tidy(text: &str) -> String {
     let mut tidied = String::with_capacity(text.len());
     for word in text.split_whitespace() {
-        if !tidied.is_empty() {
-            tidied.push(' ');
-        }
+        let before = tidied.len();
+        tidied.push_str(if before == 0 { "" } else { " " });
+        let start = tidied.len();
         tidied.extend(word.chars().filter(|c| !is_invisible(*c)));
+        // A word of invisible characters only is none.
+        if tidied.len() == start {
+            tidied.truncate(before);
+        }
     }
-    // A word of invisible characters only leaves two spaces behind.
-    while let Some(at) = tidied.find("  ") {
-        tidied.remove(at);
-    }
-    tidied.truncate(tidied.trim_end().len());
     tidied
 }
 

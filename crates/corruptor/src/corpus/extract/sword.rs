@@ -103,16 +103,17 @@ impl Chapter {
         while let Some(open) = markup.find('<') {
             self.push_text(&markup[..open]);
             let rest = &markup[open + 1..];
-            match rest.find('>') {
-                Some(close) if rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/') => {
-                    self.tag(&rest[..close]);
-                    markup = &rest[close + 1..];
-                }
+            if !rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/') {
                 // A sign and no tag.
-                _ => {
-                    self.push_text("<");
-                    markup = rest;
-                }
+                self.push_text("<");
+                markup = rest;
+            } else if let Some(close) = rest.find('>') {
+                self.tag(&rest[..close]);
+                markup = &rest[close + 1..];
+            } else {
+                // Without an end there is no tag in the rest of the line.
+                markup = &markup[open..];
+                break;
             }
         }
         self.push_text(markup);
