@@ -178,6 +178,51 @@ pub enum IoError {
         /// The digest in the recipe, in hex.
         pinned: String,
     },
+    /// An object store refused, or could not be reached.
+    #[error("cannot {action} {url}: {message}")]
+    Store {
+        /// What was tried, as a verb: "read", "write", "list".
+        action: &'static str,
+        /// The object, prefix or bucket.
+        url: String,
+        /// The store's reason, and what to do.
+        message: String,
+    },
+    /// An object is no longer the one that was listed.
+    #[error("{url} changed while it was read; run again when nothing writes to it")]
+    Changed {
+        /// The object.
+        url: String,
+    },
+    /// There is no room for the temporary copy of an object.
+    #[error(
+        "cannot keep a temporary copy of {url} in {}: {source}; free space there, or name another folder in TMPDIR",
+        directory.display()
+    )]
+    Copy {
+        /// The object.
+        url: String,
+        /// The folder of temporary files.
+        directory: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// A URL is malformed.
+    #[error("{url} is no place to read or write: {message}")]
+    Url {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A URL was given to a build without stores.
+    #[error(
+        "cannot reach {url}: this program was built without object stores; build it with --features corruptor/object-store"
+    )]
+    NoStores {
+        /// The URL.
+        url: String,
+    },
     /// A setting is out of its range.
     #[error(transparent)]
     Settings(#[from] SettingsError),

@@ -11,9 +11,10 @@
 //! - `corpus` collects what a recipe names.
 //! - `resolve` turns what depends on files or on the corpus into numbers.
 //! - `generate` makes pairs, `import` takes real ones, `pairs` reads and writes them in Parquet, `inspect` checks them.
-//! - `atomic` makes files appear whole or not at all.
+//! - `atomic` makes files appear whole or not at all, `store` reads and writes by URL.
 //!
-//! Files and corpora need the feature `parquet`, the program the feature `cli`; both are on by default.
+//! Files and corpora need the feature `parquet`, the program the feature `cli`; both are on by default. URLs need the
+//! feature `object-store`.
 
 mod alignment;
 mod alphabet;
@@ -55,6 +56,8 @@ mod sampler;
 mod sentence;
 mod settings;
 mod split;
+#[cfg(feature = "parquet")]
+pub mod store;
 mod walk;
 
 pub use alignment::align;

@@ -45,7 +45,7 @@ pub(super) struct RecipeArguments {
 pub(super) struct CorpusArguments {
     #[command(flatten)]
     pub(super) recipe: RecipeArguments,
-    /// Output directory: one Parquet file for each source
+    /// Output directory or URL: one Parquet file for each source
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
     /// Replace the output if it is there already
@@ -66,10 +66,10 @@ pub(super) struct CorpusArguments {
 pub(super) struct GenerateArguments {
     #[command(flatten)]
     pub(super) recipe: RecipeArguments,
-    /// Files and directories with text: .txt, .jsonl, .csv, .parquet, also .gz and .zst
+    /// Files and directories with text, also s3://, gs:// and az:// URLs: .txt, .jsonl, .csv, .parquet, also .gz and .zst
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub(super) input: Vec<PathBuf>,
-    /// Output directory
+    /// Output directory or URL
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
     /// Character error rate of all pairs together, clean ones included, to scale the rates to [default: the recipe's, if any]
@@ -153,7 +153,7 @@ pub(super) fn probability(text: &str) -> Result<f64, String> {
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArguments {
-    /// A set of pairs, one split of it, or a file
+    /// A set of pairs, one split of it, or a file; a path or a URL
     pub(super) pairs: PathBuf,
     /// Write the statistics as JSON
     #[arg(long, value_name = "FILE")]

@@ -1,17 +1,16 @@
 //! The commands over recipes, texts and pairs.
 
-use std::fs;
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use corruptor::atomic::{AtomicFile, Existing};
+use corruptor::atomic::Existing;
 use corruptor::corpus::{CollectOptions, CorpusSettings, collect};
 use corruptor::documents::{Column, DocumentOptions};
 use corruptor::generate::{CerColumn, GenerateOptions};
 use corruptor::inspect::{InspectOptions, html_report};
 use corruptor::resolve::{CalibrationRecord, calibrate, read_files};
+use corruptor::store::write_whole;
 use corruptor::{Channel, CorruptSettings, IoError, Passage, Recipe, RecordStream, document_id};
 
 use super::arguments::{
@@ -123,10 +122,10 @@ pub(super) fn inspect(arguments: &InspectArguments) -> anyhow::Result<ExitCode> 
         corruptor::inspect::inspect(&arguments.pairs, &options, &mut |progress| watch.observe(progress))?;
     watch.finish();
     if let Some(path) = &arguments.metrics {
-        write_whole(path, &format!("{:#}\n", inspection.metrics()))?;
+        write_whole(path, format!("{:#}\n", inspection.metrics()).as_bytes())?;
     }
     if let Some(path) = &arguments.report {
-        write_whole(path, &html_report(&inspection))?;
+        write_whole(path, html_report(&inspection).as_bytes())?;
     }
     writeln!(io::stdout(), "{inspection}")?;
     if inspection.bad_rows == 0 {
@@ -172,12 +171,4 @@ fn read_stdin() -> anyhow::Result<String> {
             "standard input is not UTF-8 from byte {at} on; convert it first, for example with iconv"
         )
     })
-}
-
-/// Writes a file, whole or not at all, and the directories above it.
-fn write_whole(path: &Path, content: &str) -> anyhow::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
-    }
-    Ok(AtomicFile::write_whole(path, content.as_bytes())?)
 }

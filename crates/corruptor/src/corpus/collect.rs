@@ -10,15 +10,16 @@ use super::settings::CorpusSettings;
 use super::share::{allowances, kept};
 use super::source::Source;
 use super::source_run::{Seen, Sizes, SourceRun, rewrite};
-use crate::atomic::{AtomicDir, Existing};
+use crate::atomic::Existing;
 use crate::io_error::IoError;
 use crate::progress::{Observer, Progress, report};
 use crate::settings::SettingsError;
+use crate::store::Output;
 
 /// Where [`collect`] writes, and what it may do without.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectOptions {
-    /// The output directory.
+    /// The output directory, or a URL of a store.
     pub out: PathBuf,
     /// What to do if it is there already.
     pub existing: Existing,
@@ -54,7 +55,7 @@ pub fn collect(
             "the recipe names no source; add a table [[corpus.sources]] with kind, name and licence";
         return Err(SettingsError::new("corpus.sources", message).into());
     }
-    let out = AtomicDir::create(&options.out, options.existing)?;
+    let out = Output::create(&options.out, options.existing)?;
     let mut summary = CollectSummary::default();
     let mut seen = Seen::default();
     let mut sizes = BTreeMap::new();

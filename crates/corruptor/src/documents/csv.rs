@@ -1,12 +1,13 @@
 //! `.csv`: comma-separated, quoted by RFC 4180, with a header line.
 
+use std::fs::File;
 use std::io::BufRead;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::files::InputFile;
-use super::open::open;
+use super::open::decompressed;
 use super::{Column, Document, DocumentOptions, Place, Record, Skip, SkipReason};
 use crate::io_error::IoError;
 
@@ -24,11 +25,12 @@ pub(super) struct Csv {
 impl Csv {
     pub(super) fn open(
         file: &InputFile,
+        stored: File,
         options: &DocumentOptions,
         counter: Arc<AtomicU64>,
     ) -> Result<Self, IoError> {
         let label = Arc::clone(&file.label);
-        let mut reader = csv::Reader::from_reader(open(file, counter)?);
+        let mut reader = csv::Reader::from_reader(decompressed(file, stored, counter)?);
         let header = reader.byte_headers().map_err(|error| malformed(&label, &error))?.clone();
         let is_empty = header.is_empty();
         let names: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();

@@ -1,5 +1,6 @@
 //! `.jsonl`: a JSON object a line.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -23,10 +24,11 @@ pub(super) struct JsonLines {
 impl JsonLines {
     pub(super) fn open(
         file: &InputFile,
+        stored: File,
         options: Arc<DocumentOptions>,
         counter: Arc<AtomicU64>,
     ) -> Result<Self, IoError> {
-        let lines = LineReader::open(file, options.max_record_bytes, counter)?;
+        let lines = LineReader::open(file, stored, options.max_record_bytes, counter)?;
         Ok(Self { label: Arc::clone(&file.label), options, lines, is_empty: true })
     }
 

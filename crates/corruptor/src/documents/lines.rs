@@ -1,11 +1,12 @@
 //! Lines of a file, each with its place.
 
+use std::fs::File;
 use std::io::{BufRead, Read as _};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::files::InputFile;
-use super::open::{open, read_error};
+use super::open::{decompressed, read_error};
 use super::{Document, Place, Record, Skip, SkipReason};
 use crate::io_error::IoError;
 
@@ -21,8 +22,19 @@ pub(super) struct LineReader {
 }
 
 impl LineReader {
-    pub(super) fn open(file: &InputFile, limit_bytes: u64, counter: Arc<AtomicU64>) -> Result<Self, IoError> {
-        Ok(Self { reader: open(file, counter)?, file: file.clone(), limit_bytes, lines: 0, offset: 0 })
+    pub(super) fn open(
+        file: &InputFile,
+        stored: File,
+        limit_bytes: u64,
+        counter: Arc<AtomicU64>,
+    ) -> Result<Self, IoError> {
+        Ok(Self {
+            reader: decompressed(file, stored, counter)?,
+            file: file.clone(),
+            limit_bytes,
+            lines: 0,
+            offset: 0,
+        })
     }
 
     /// The next line with its line end, and where it starts; `None` at the end of the file.
@@ -47,7 +59,7 @@ pub(crate) struct Lines(LineReader);
 impl Lines {
     /// Opens a file; a line of more than `limit_bytes` is an error.
     pub(crate) fn open(file: &InputFile, limit_bytes: u64, counter: Arc<AtomicU64>) -> Result<Self, IoError> {
-        LineReader::open(file, limit_bytes, counter).map(Self)
+        LineReader::open(file, file.open()?, limit_bytes, counter).map(Self)
     }
 }
 

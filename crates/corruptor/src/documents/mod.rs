@@ -32,6 +32,7 @@ pub(crate) use lines::Lines;
 pub(crate) use unique::digest;
 
 use crate::io_error::IoError;
+use crate::store::Fetcher;
 
 /// Which columns (Parquet, CSV) or keys (JSON lines) are read, and how large a record may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +118,7 @@ type Records = Box<dyn Iterator<Item = Result<Record, IoError>> + Send>;
 pub struct Documents {
     files: VecDeque<InputFile>,
     options: Arc<DocumentOptions>,
+    fetcher: Fetcher,
     current: Option<Records>,
     /// Bytes of the files read to their end.
     finished_bytes: u64,
@@ -127,10 +129,10 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// Opens files and directories (recursively, sorted by path), in the order given.
+    /// Opens files and directories (recursively, sorted by path), also of object stores by URL, in the order given.
     ///
     /// # Errors
-    /// If a path does not exist, has no known extension, or is a directory without readable files.
+    /// If a path does not exist, has no known extension, is a directory without readable files, or a store refuses.
     pub fn open(paths: &[PathBuf], options: DocumentOptions) -> Result<Self, IoError> {
         Ok(Self::of_files(input_files(paths)?, options))
     }
@@ -141,6 +143,7 @@ impl Documents {
             total_bytes: files.iter().map(|file| file.bytes).sum(),
             files: files.into(),
             options: Arc::new(options),
+            fetcher: Fetcher::default(),
             current: None,
             finished_bytes: 0,
             current_bytes: Arc::default(),
@@ -159,11 +162,13 @@ impl Documents {
         self.current_size = file.bytes;
         self.current_bytes.store(0, Ordering::Relaxed);
         let (options, counter) = (Arc::clone(&self.options), Arc::clone(&self.current_bytes));
+        let next = self.files.front().and_then(|next| next.object.as_ref());
+        let stored = self.fetcher.open(&file.path, file.object.as_ref(), next)?;
         Ok(match file.format {
-            Format::Text => Box::new(std::iter::once(text::read(file, &options, counter))),
-            Format::JsonLines => Box::new(jsonl::JsonLines::open(file, options, counter)?),
-            Format::Csv => Box::new(csv::Csv::open(file, &options, counter)?),
-            Format::Parquet => Box::new(parquet::ParquetTexts::open(file, &options, counter)?),
+            Format::Text => Box::new(std::iter::once(text::read(file, stored, &options, counter))),
+            Format::JsonLines => Box::new(jsonl::JsonLines::open(file, stored, options, counter)?),
+            Format::Csv => Box::new(csv::Csv::open(file, stored, &options, counter)?),
+            Format::Parquet => Box::new(parquet::ParquetTexts::open(file, stored, &options, counter)?),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Opening a file: decompression, and a count of the stored bytes read.
+//! What a reader reads of an open file: decompression, and a count of the stored bytes read.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
@@ -12,9 +12,12 @@ use crate::io_error::IoError;
 
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Opens a file as a stream of decompressed bytes.
-pub(super) fn open(file: &InputFile, counter: Arc<AtomicU64>) -> Result<Box<dyn BufRead + Send>, IoError> {
-    let stored = File::open(&file.path).map_err(IoError::file("read", &file.label))?;
+/// A stream of the decompressed bytes of `stored`, the content of `file`.
+pub(super) fn decompressed(
+    file: &InputFile,
+    stored: File,
+    counter: Arc<AtomicU64>,
+) -> Result<Box<dyn BufRead + Send>, IoError> {
     let stored = BufReader::with_capacity(BUFFER_BYTES, Counted { inner: stored, counter });
     Ok(match file.compression {
         Compression::None => Box::new(stored),
@@ -26,12 +29,12 @@ pub(super) fn open(file: &InputFile, counter: Arc<AtomicU64>) -> Result<Box<dyn 
     })
 }
 
-/// Opens a file for formats that need to seek; a compressed one is decompressed into an unnamed temporary file.
-pub(super) fn open_seekable(file: &InputFile) -> Result<File, IoError> {
+/// The decompressed content for formats that need to seek; where it is compressed, in an unnamed temporary file.
+pub(super) fn seekable(file: &InputFile, stored: File) -> Result<File, IoError> {
     if file.compression == Compression::None {
-        return File::open(&file.path).map_err(IoError::file("read", &file.label));
+        return Ok(stored);
     }
-    let mut stream = open(file, Arc::default())?;
+    let mut stream = decompressed(file, stored, Arc::default())?;
     let mut temporary = tempfile::tempfile().map_err(IoError::file("decompress", &file.label))?;
     io::copy(&mut stream, &mut temporary).map_err(read_error(file))?;
     temporary.rewind().map_err(IoError::file("decompress", &file.label))?;

@@ -1,5 +1,6 @@
 //! `.parquet`: the text column of each row, streamed batch by batch.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::files::InputFile;
-use super::open::open_seekable;
+use super::open::seekable;
 use super::{Column, Document, DocumentOptions, Place, Record, Skip, SkipReason};
 use crate::io_error::IoError;
 
@@ -43,12 +44,12 @@ struct Batch {
 impl ParquetTexts {
     pub(super) fn open(
         file: &InputFile,
+        stored: File,
         options: &DocumentOptions,
         counter: Arc<AtomicU64>,
     ) -> Result<Self, IoError> {
-        let seekable = open_seekable(file)?;
-        let builder =
-            ParquetRecordBatchReaderBuilder::try_new(seekable).map_err(IoError::parquet(&file.label))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(seekable(file, stored)?)
+            .map_err(IoError::parquet(&file.label))?;
         let schema = Arc::clone(builder.schema());
         let text = options.text_column.clone();
         check(&schema, &file.label, &text, is_text)?;

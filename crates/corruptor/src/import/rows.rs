@@ -1,6 +1,6 @@
 //! Two streams of texts, read row by row side by side.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -93,7 +93,7 @@ impl Rows {
             ..documents.clone()
         };
         Ok(Self {
-            total_bytes: file_bytes(&correct.path)?,
+            total_bytes: InputFile::new(&correct.path)?.bytes,
             correct: Side::open(correct, documents.clone(), Arc::clone(&read_bytes))?,
             corrupted: Side::open(corrupted, bare, Arc::default())?,
             read_bytes,
@@ -130,8 +130,4 @@ impl Rows {
             corrupted_rows: self.corrupted.rows,
         })
     }
-}
-
-fn file_bytes(path: &Path) -> Result<u64, IoError> {
-    Ok(path.metadata().map_err(IoError::file("read", path))?.len())
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::keys::{Key, Keys};
 use super::rows::{Row, Rows};
 use crate::alignment::align;
-use crate::atomic::{AtomicDir, Existing};
+use crate::atomic::Existing;
 use crate::corpus::{CorpusSettings, digest};
 use crate::distance::cer;
 use crate::documents::{Document, DocumentOptions, Skip, SkipReason, Skips};
@@ -19,6 +19,7 @@ use crate::pairs::{PairMetadata, PairWriter};
 use crate::progress::{Observer, Progress, report};
 use crate::random::pair_id;
 use crate::split::{Split, SplitShares};
+use crate::store::Output;
 
 /// Text and rows that are held at a time.
 const CHUNK_TEXT_BYTES: usize = 4 << 20;
@@ -55,7 +56,7 @@ pub struct ImportOptions {
     pub source: String,
     /// Which splits are made.
     pub split: ImportSplit,
-    /// The output directory.
+    /// The output directory, or a URL of a store.
     pub out: PathBuf,
     /// What to do if it is there already.
     pub existing: Existing,
@@ -127,7 +128,7 @@ pub fn import(options: &ImportOptions, observer: &mut Observer<'_>) -> Result<Im
     let pool = thread_pool(options.threads)?;
     let mut rows = Rows::open(&options.correct, &options.corrupted, &options.documents)?;
     let metadata = PairMetadata::imported(origin(&options.correct, &options.corrupted)?);
-    let out = AtomicDir::create(&options.out, options.existing)?;
+    let out = Output::create(&options.out, options.existing)?;
     let mut writers = splits
         .into_iter()
         .map(|split| {

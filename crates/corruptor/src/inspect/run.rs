@@ -20,6 +20,7 @@ use crate::pair::Pair;
 use crate::pairs::{PairMetadata, Pairs, read_pairs};
 use crate::progress::{Observer, Progress, report};
 use crate::split::Split;
+use crate::store::is_directory;
 
 /// How [`inspect`] works.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,11 +97,13 @@ pub fn inspect(
     let known = options.corpus.as_deref().map(licences).transpose()?.unwrap_or_default();
     let found = Inspection { licences: known, ..Inspection::default() };
     let mut walk = Walk { options, pool: &pool, documents: HashMap::new(), texts: HashMap::new(), found };
-    let splits: Vec<_> = Split::ALL
-        .into_iter()
-        .map(|split| (split.name(), path.join(split.name())))
-        .filter(|(_, p)| p.is_dir())
-        .collect();
+    let mut splits = Vec::new();
+    for split in Split::ALL {
+        let path = path.join(split.name());
+        if is_directory(&path)? {
+            splits.push((split.name(), path));
+        }
+    }
     if splits.is_empty() {
         walk.split(0, "pairs", path, observer)?;
     }

@@ -9,6 +9,7 @@ use crate::corpus::CorpusSettings;
 use crate::grapheme::UNICODE_VERSION;
 use crate::io_error::IoError;
 use crate::settings::CorruptSettings;
+use crate::store::footer;
 
 const RECIPE: &str = "revertant.recipe";
 const SEED: &str = "revertant.seed";
@@ -82,8 +83,8 @@ impl PairMetadata {
     /// # Errors
     /// If the file is no whole Parquet file, or was not written by [`PairWriter`](super::PairWriter).
     pub fn read(path: &Path) -> Result<Self, IoError> {
-        let builder = super::reader::open(path)?;
-        let pairs = builder.metadata().file_metadata().key_value_metadata();
+        let metadata = footer(path)?;
+        let pairs = metadata.file_metadata().key_value_metadata();
         let value = |key: &str| {
             pairs.into_iter().flatten().find(|pair| pair.key == key).and_then(|pair| pair.value.clone())
         };

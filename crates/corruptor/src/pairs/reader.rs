@@ -12,6 +12,7 @@ use super::convert::from_batch;
 use super::schema::{check_schema, pair_schema};
 use crate::io_error::IoError;
 use crate::pair::Pair;
+use crate::store::{Fetcher, Location, Object, ObjectUrl, footer, objects};
 
 /// Rows decoded at a time.
 const CHUNK_ROWS: usize = 1_024;
@@ -27,19 +28,60 @@ pub struct PairChunk {
     pub pairs: Vec<Pair>,
 }
 
-/// Opens a file of pairs, or a directory of `*.parquet` files in the order of their names.
+/// Opens a file of pairs, or a directory of `*.parquet` files in the order of their names; either may be the URL of a store.
 ///
 /// # Errors
-/// If there is no such file, or none in the directory. Damaged files and other schemas are found when they are reached.
+/// If there is no such file, or none in the directory, or a store refuses. Damaged files and other schemas are found when they are reached.
 pub fn read_pairs(path: &Path) -> Result<Pairs, IoError> {
-    Ok(Pairs { files: pair_files(path)?.into(), current: None, rows: vec::IntoIter::default() })
+    let (files, fetcher) = (sources(path)?.into(), Fetcher::default());
+    Ok(Pairs { files, fetcher, current: None, rows: vec::IntoIter::default() })
 }
 
-/// The files of pairs at `path`: itself, or the `*.parquet` files of a directory in the order of their names.
+/// The files of pairs at `path`: itself, or the `*.parquet` files of a directory in the order of their names; paths or URLs.
 ///
 /// # Errors
-/// If there is no such file, or none in the directory.
+/// If there is no such file, or none in the directory, or a store refuses.
 pub fn pair_files(path: &Path) -> Result<Vec<PathBuf>, IoError> {
+    Ok(sources(path)?.into_iter().map(|source| source.path).collect())
+}
+
+/// A file of pairs and, if it lies on a store, the object.
+struct Source {
+    path: PathBuf,
+    object: Option<Object>,
+}
+
+fn sources(path: &Path) -> Result<Vec<Source>, IoError> {
+    match Location::of(path)? {
+        Location::Local(path) => {
+            Ok(local_files(&path)?.into_iter().map(|path| Source { path, object: None }).collect())
+        }
+        Location::Remote(url) => remote_files(&url),
+    }
+}
+
+fn no_files(path: &Path) -> IoError {
+    let message =
+        "there is no .parquet file directly in it; name one split of a data set, such as data/pairs/test";
+    IoError::PairSchema { path: path.to_path_buf(), message: message.to_owned() }
+}
+
+fn remote_files(url: &ObjectUrl) -> Result<Vec<Source>, IoError> {
+    let directory = url.to_path();
+    let mut found = objects(url)?;
+    found.retain(|object| {
+        let path = object.url.to_path();
+        let is_part = path.parent() == Some(&directory) && path.extension().is_some_and(|e| e == "parquet");
+        object.url == *url || is_part
+    });
+    if found.is_empty() {
+        return Err(no_files(&directory));
+    }
+    let source = |object: Object| Source { path: object.url.to_path(), object: Some(object) };
+    Ok(found.into_iter().map(source).collect())
+}
+
+fn local_files(path: &Path) -> Result<Vec<PathBuf>, IoError> {
     if !path.metadata().map_err(IoError::file("read", path))?.is_dir() {
         return Ok(vec![path.to_path_buf()]);
     }
@@ -51,17 +93,13 @@ pub fn pair_files(path: &Path) -> Result<Vec<PathBuf>, IoError> {
         }
     }
     files.sort();
-    if files.is_empty() {
-        let message =
-            "the directory holds no .parquet file; name one split of a data set, such as data/pairs/test";
-        return Err(IoError::PairSchema { path: path.to_path_buf(), message: message.to_owned() });
-    }
-    Ok(files)
+    if files.is_empty() { Err(no_files(path)) } else { Ok(files) }
 }
 
 /// An iterator over the pairs of one or several files; it ends at the first error.
 pub struct Pairs {
-    files: VecDeque<PathBuf>,
+    files: VecDeque<Source>,
+    fetcher: Fetcher,
     current: Option<Current>,
     rows: vec::IntoIter<Pair>,
 }
@@ -79,7 +117,7 @@ impl Pairs {
     /// If a file is missing or no whole Parquet file.
     pub fn rows_in(path: &Path) -> Result<u64, IoError> {
         let files = pair_files(path)?;
-        files.iter().map(|file| Ok(open(file)?.metadata().file_metadata().num_rows().max(0) as u64)).sum()
+        files.iter().map(|file| Ok(footer(file)?.file_metadata().num_rows().max(0) as u64)).sum()
     }
 
     /// The next pairs of one file, with their place. Pairs already begun by [`next`](Iterator::next) are not among them.
@@ -98,8 +136,10 @@ impl Pairs {
     fn try_chunk(&mut self) -> Result<Option<PairChunk>, IoError> {
         loop {
             let Some(current) = &mut self.current else {
-                let Some(file) = self.files.pop_front() else { return Ok(None) };
-                self.current = Some(Current::open(file)?);
+                let Some(source) = self.files.pop_front() else { return Ok(None) };
+                let next = self.files.front().and_then(|next| next.object.as_ref());
+                let stored = self.fetcher.open(&source.path, source.object.as_ref(), next)?;
+                self.current = Some(Current::open(source.path, stored)?);
                 continue;
             };
             let Some(batch) = current.batches.next() else {
@@ -142,8 +182,8 @@ impl Iterator for Pairs {
 }
 
 impl Current {
-    fn open(file: PathBuf) -> Result<Self, IoError> {
-        let builder = open(&file)?;
+    fn open(file: PathBuf, stored: File) -> Result<Self, IoError> {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(stored).map_err(IoError::parquet(&file))?;
         check_schema(builder.schema(), &file)?;
         let roots = pair_schema();
         let roots = roots.fields().iter().filter_map(|field| builder.schema().index_of(field.name()).ok());
@@ -155,10 +195,4 @@ impl Current {
             .map_err(IoError::parquet(&file))?;
         Ok(Self { file, batches, row: 0 })
     }
-}
-
-/// Opens a Parquet file as far as its footer.
-pub(super) fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, IoError> {
-    let file = File::open(path).map_err(IoError::file("read", path))?;
-    ParquetRecordBatchReaderBuilder::try_new(file).map_err(IoError::parquet(path))
 }

@@ -1,0 +1,67 @@
+//! What a store answers, in words that say what to do.
+
+use std::error::Error as _;
+
+use object_store::Error;
+
+use super::location::{ObjectUrl, Scheme};
+use crate::io_error::IoError;
+
+/// Characters kept of a store's own words, which may be a whole page.
+const WORDS_KEPT: usize = 600;
+
+/// Names the object, the store's reason, and what to do.
+pub(super) fn refused(action: &'static str, url: &ObjectUrl, error: Error) -> IoError {
+    let hint = match &error {
+        Error::NotFound { .. } => "check the names of bucket and object, and the endpoint".to_owned(),
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+            format!("check the credentials ({}) and what they allow", credentials(url.scheme))
+        }
+        _ if asks_for_credentials(&error) => {
+            format!("no credentials were found; set {}", credentials(url.scheme))
+        }
+        _ => format!("check the network and the endpoint ({}), then run again", endpoint(url.scheme)),
+    };
+    let message = format!("{}; {hint}", words(&error));
+    IoError::Store { action, url: url.to_string(), message }
+}
+
+/// Without credentials the library asks the metadata service that machines of the provider have.
+fn asks_for_credentials(error: &Error) -> bool {
+    let text = error.to_string();
+    ["169.254.169.254", "metadata.google.internal", "latest/api/token"].iter().any(|host| text.contains(host))
+}
+
+/// The error and what it comes from, each once, on one line.
+fn words(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        source = inner.source();
+    }
+    let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match one_line.char_indices().nth(WORDS_KEPT) {
+        Some((end, _)) => format!("{}…", &one_line[..end]),
+        None => one_line,
+    }
+}
+
+fn credentials(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::S3 => "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, perhaps AWS_SESSION_TOKEN",
+        Scheme::Gcs => "GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT",
+        Scheme::Azure => "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+    }
+}
+
+fn endpoint(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::S3 => "AWS_ENDPOINT_URL, AWS_REGION",
+        Scheme::Gcs => "GOOGLE_BASE_URL",
+        Scheme::Azure => "AZURE_STORAGE_ENDPOINT, AZURE_STORAGE_ACCOUNT_NAME",
+    }
+}
