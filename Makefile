@@ -6,6 +6,8 @@ SHELL := bash
 export REVERTANT_VENV ?= .venv
 venv := $(REVERTANT_VENV)/bin
 target_dir = $(or $(CARGO_TARGET_DIR),target)
+# What the programs are built with besides the default features.
+features = corruptor/object-store
 
 .PHONY: help
 help: ## list the targets
@@ -18,7 +20,7 @@ setup: ## check what must be installed, and create the Python environment
 
 .PHONY: build
 build: ## build the three programs, optimized, for the CPU
-	cargo build --locked --release --workspace --bins
+	cargo build --locked --release --workspace --bins --features $(features)
 
 .PHONY: cuda
 cuda: ## build finetune and serve for NVIDIA GPUs into target/cuda (needs no GPU)
@@ -29,13 +31,14 @@ cuda: ## build finetune and serve for NVIDIA GPUs into target/cuda (needs no GPU
 
 .PHONY: test
 test: setup ## run all tests: cargo test, then pytest on the same binaries
-	cargo test --locked --workspace
+	@scripts/require go
+	cargo test --locked --workspace --features $(features)
 	REVERTANT_BIN_DIR="$$(cd $(target_dir)/debug && pwd)" $(venv)/python -m pytest
 
 .PHONY: lint
 lint: setup ## formatting and lints of the Rust and the Python code
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features $(features) -- -D warnings
 	$(venv)/ruff format --check .
 	$(venv)/ruff check .
 

@@ -1,7 +1,10 @@
 """Object stores of third parties as processes of their own, and a line to them that can be cut.
 
-S3 is moto's server (PyPI), Azure Blob Storage is azurite (npm), Google Cloud Storage is fake-gcs-server (Go). The latter
-two are installed once into a cache: REVERTANT_TEST_CACHE, by default ~/.cache/revertant-test.
+S3 is moto's server (PyPI), Azure Blob Storage is azurite (npm), Google Cloud Storage is fake-gcs-server (Go). The
+latter two are installed once into a cache: REVERTANT_TEST_CACHE, by default ~/.cache/revertant-test.
+
+Each class has the scheme of its URLs; `env` for the program, perhaps with another port; `put`, `get` and `keys` by a
+client that is not ours; and `start`.
 """
 
 import fcntl
@@ -16,7 +19,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import boto3
@@ -282,7 +285,5 @@ class Line:
         except OSError:
             pass
         for end in (source, sink):
-            try:
+            with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass

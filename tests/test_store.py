@@ -12,6 +12,7 @@ from contextlib import ExitStack
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from conftest import ROOT
 from stores import BUCKET, S3, Azure, Gcs, Line
 

@@ -1,17 +1,17 @@
 //! SHA-256 of files, to hold what is read to what the recipe pins.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::io_error::IoError;
+use crate::store;
 
 /// The SHA-256 of a file, in hex.
 pub(crate) fn of_file(path: &Path) -> Result<String, IoError> {
-    let mut reader = BufReader::new(File::open(path).map_err(IoError::file("read", path))?);
+    let mut reader = BufReader::new(store::open(path)?);
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 64 << 10];
     loop {

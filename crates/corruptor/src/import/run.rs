@@ -128,7 +128,7 @@ pub fn import(options: &ImportOptions, observer: &mut Observer<'_>) -> Result<Im
     let pool = thread_pool(options.threads)?;
     let mut rows = Rows::open(&options.correct, &options.corrupted, &options.documents)?;
     let metadata = PairMetadata::imported(origin(&options.correct, &options.corrupted)?);
-    let out = Output::create(&options.out, options.existing)?;
+    let mut out = Output::create(&options.out, options.existing)?;
     let mut writers = splits
         .into_iter()
         .map(|split| {
@@ -166,6 +166,7 @@ pub fn import(options: &ImportOptions, observer: &mut Observer<'_>) -> Result<Im
             let (done, total) = rows.progress();
             let records = summary.pairs();
             report(observer, Progress { stage: "import", done, total, records })?;
+            out.publish()?;
         }
     }
     if summary.pairs() == 0 {

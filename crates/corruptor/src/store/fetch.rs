@@ -4,9 +4,21 @@ use std::fs::File;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 
-use super::list::Object;
+use super::list::{Object, object};
+use super::location::Location;
 use super::remote;
 use crate::io_error::IoError;
+
+/// Opens a file or fetches an object.
+///
+/// # Errors
+/// As [`Fetcher::open`].
+pub fn open(path: &Path) -> Result<File, IoError> {
+    match Location::of(path)? {
+        Location::Local(path) => Fetcher::default().open(&path, None, None),
+        Location::Remote(url) => Fetcher::default().open(path, Some(&object(&url)?), None),
+    }
+}
 
 /// Opens files one after the other; objects come into unnamed temporary files, the next one while the current one is read.
 ///

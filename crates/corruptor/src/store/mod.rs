@@ -28,7 +28,7 @@ use absent as remote;
 #[cfg(feature = "object-store")]
 use client as remote;
 
-pub use fetch::Fetcher;
+pub use fetch::{Fetcher, open};
 pub use list::{Object, is_directory, object, objects};
 pub use location::{Location, ObjectUrl, Scheme};
 pub use output::{Output, write_whole};

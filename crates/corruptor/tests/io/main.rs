@@ -20,3 +20,4 @@ mod resume;
 mod score;
 mod sources;
 mod stand_in;
+mod store;
