@@ -116,7 +116,8 @@ class S3:
         """Let the server check keys and signatures from now on, or no longer."""
         free_calls = "0" if demand else "1000000"
         url = f"http://127.0.0.1:{self.port}/moto-api/reset-auth"
-        urllib.request.urlopen(urllib.request.Request(url, free_calls.encode(), method="POST")).close()
+        kind = {"content-type": "text/plain"}
+        urllib.request.urlopen(urllib.request.Request(url, free_calls.encode(), kind, method="POST")).close()
 
 
 class Azure:
@@ -170,7 +171,7 @@ class Gcs:
         self.call("POST", "/storage/v1/b", json.dumps({"name": BUCKET}).encode())
 
     def env(self, port=None):
-        return {"GOOGLE_BASE_URL": f"http://127.0.0.1:{port or self.port}", "GOOGLE_SKIP_SIGNATURE": "true"}
+        return {"GOOGLE_BASE_URL": f"http://127.0.0.1:{port or self.port}", "GOOGLE_BEARER_TOKEN": "test"}
 
     def call(self, method, path, body=None):
         kind = {"content-type": "application/json" if path.startswith("/storage") else "application/octet-stream"}

@@ -1,6 +1,7 @@
 //! The commands over recipes, texts and pairs.
 
 use std::io::{self, Read as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};

@@ -10,26 +10,33 @@ use crate::io_error::IoError;
 /// Characters kept of a store's own words, which may be a whole page.
 const WORDS_KEPT: usize = 600;
 
+const NAMES: &str = "check the names of bucket and object, and the endpoint";
+
 /// Names the object, the store's reason, and what to do.
 pub(super) fn refused(action: &'static str, url: &ObjectUrl, error: Error) -> IoError {
+    let words = words(&error);
     let hint = match &error {
-        Error::NotFound { .. } => "check the names of bucket and object, and the endpoint".to_owned(),
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-            format!("check the credentials ({}) and what they allow", credentials(url.scheme))
-        }
-        _ if asks_for_credentials(&error) => {
+        _ if asks_for_credentials(&words) => {
             format!("no credentials were found; set {}", credentials(url.scheme))
+        }
+        Error::NotFound { .. } => NAMES.to_owned(),
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => refused_credentials(url.scheme),
+        // Of a listing the library tells the status in words only.
+        _ if words.contains("status code: 404") => NAMES.to_owned(),
+        _ if words.contains("status code: 403") || words.contains("status code: 401") => {
+            refused_credentials(url.scheme)
         }
         _ => format!("check the network and the endpoint ({}), then run again", endpoint(url.scheme)),
     };
-    let message = format!("{}; {hint}", words(&error));
+    let message = format!("{words}; {hint}");
     IoError::Store { action, url: url.to_string(), message }
 }
 
 /// Without credentials the library asks the metadata service that machines of the provider have.
-fn asks_for_credentials(error: &Error) -> bool {
-    let text = error.to_string();
-    ["169.254.169.254", "metadata.google.internal", "latest/api/token"].iter().any(|host| text.contains(host))
+fn asks_for_credentials(words: &str) -> bool {
+    ["169.254.169.254", "metadata.google.internal", "latest/api/token"]
+        .iter()
+        .any(|host| words.contains(host))
 }
 
 /// The error and what it comes from, each once, on one line.
@@ -48,6 +55,10 @@ fn words(error: &Error) -> String {
         Some((end, _)) => format!("{}…", &one_line[..end]),
         None => one_line,
     }
+}
+
+fn refused_credentials(scheme: Scheme) -> String {
+    format!("check the credentials ({}) and what they allow", credentials(scheme))
 }
 
 fn credentials(scheme: Scheme) -> &'static str {

@@ -31,5 +31,8 @@ fn a_file_url_is_a_path() {
 #[test]
 fn a_build_without_stores_says_how_to_get_one_with_them() {
     let error = message("s3://bucket/a.txt");
-    assert!(error.contains("s3://bucket/a.txt") && error.contains("--features corruptor/object-store"), "{error}");
+    assert!(
+        error.contains("s3://bucket/a.txt") && error.contains("--features corruptor/object-store"),
+        "{error}"
+    );
 }
