@@ -77,7 +77,7 @@ pub(super) fn connect(url: &ObjectUrl) -> Result<Client, IoError> {
             MicrosoftAzureBuilder::from_env().with_container_name(bucket).with_retry(retry).build().map(both)
         }
     };
-    let client = client.map_err(|error| refused("reach", url, error))?;
+    let client = client.map_err(|error| refused("reach", url, &error))?;
     clients.insert(name, client.clone());
     Ok(client)
 }
@@ -112,9 +112,9 @@ pub(super) fn stat(url: &ObjectUrl) -> Result<Option<Object>, IoError> {
     let (client, key, url) = (connect(url)?, key(url)?, url.clone());
     wait(async move {
         match client.store.head(&key).await {
-            Ok(meta) => Ok(Some(object(url, meta))),
+            Ok(meta) => Ok(Some(object(url, &meta))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(refused("read", &url, error)),
+            Err(error) => Err(refused("read", &url, &error)),
         }
     })
 }
@@ -129,10 +129,10 @@ pub(super) fn list(url: &ObjectUrl) -> Result<Vec<Object>, IoError> {
         loop {
             let options = PaginatedListOptions { page_token, ..PaginatedListOptions::default() };
             let page = client.listing.list_paginated(prefix.as_deref(), options).await;
-            let page = page.map_err(|error| refused("list", &url, error))?;
+            let page = page.map_err(|error| refused("list", &url, &error))?;
             objects.extend(page.result.objects.into_iter().map(|meta| {
                 let url = ObjectUrl { key: meta.location.to_string(), ..url.clone() };
-                object(url, meta)
+                object(url, &meta)
             }));
             page_token = page.page_token;
             if page_token.is_none() {
@@ -148,16 +148,16 @@ pub(super) fn delete(url: &ObjectUrl) -> Result<(), IoError> {
     wait(async move {
         match client.store.delete(&key).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(refused("remove", &url, error)),
+            Err(error) => Err(refused("remove", &url, &error)),
         }
     })
 }
 
-pub(super) fn object(url: ObjectUrl, meta: ObjectMeta) -> Object {
+pub(super) fn object(url: ObjectUrl, meta: &ObjectMeta) -> Object {
     Object { url, bytes: meta.size, version: meta.e_tag.as_deref().map(bare) }
 }
 
-/// Listings of some stores leave the quotes of an ETag out, answers do not.
+/// Listings of some stores leave the quotes of an entity tag out, answers do not.
 fn bare(e_tag: &str) -> String {
     e_tag.trim_matches('"').to_owned()
 }

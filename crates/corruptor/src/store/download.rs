@@ -60,7 +60,7 @@ async fn get(client: Client, key: Key, wanted: Object, range: Range<u64>) -> Res
     match try_get(&client, &key, &wanted, range).await {
         // What looks like a broken answer may be another object: a shorter one has no such range.
         Err(error @ IoError::Store { .. }) => match client.store.head(&key).await {
-            Ok(meta) => Err(unchanged(&wanted, &object(wanted.url.clone(), meta)).err().unwrap_or(error)),
+            Ok(meta) => Err(unchanged(&wanted, &object(wanted.url.clone(), &meta)).err().unwrap_or(error)),
             Err(_) => Err(error),
         },
         done => done,
@@ -68,11 +68,11 @@ async fn get(client: Client, key: Key, wanted: Object, range: Range<u64>) -> Res
 }
 
 async fn try_get(client: &Client, key: &Key, wanted: &Object, range: Range<u64>) -> Result<Vec<u8>, IoError> {
-    let refused = |error| refused("read", &wanted.url, error);
+    let refused = |error| refused("read", &wanted.url, &error);
     let length = range.end - range.start;
     let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
     let answer = client.store.get_opts(key, options).await.map_err(refused)?;
-    unchanged(wanted, &object(wanted.url.clone(), answer.meta.clone()))?;
+    unchanged(wanted, &object(wanted.url.clone(), &answer.meta))?;
     let bytes = answer.bytes().await.map_err(refused)?;
     if bytes.len() as u64 == length {
         return Ok(bytes.to_vec());

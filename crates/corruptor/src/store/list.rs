@@ -13,7 +13,7 @@ pub struct Object {
     pub url: ObjectUrl,
     /// Its size.
     pub bytes: u64,
-    /// What the store calls this version of it (the ETag, without quotes), where it says so: another one is another content.
+    /// What the store calls this version of it (its entity tag, without quotes), where it says so: another one is another content.
     pub version: Option<String>,
 }
 

@@ -13,9 +13,9 @@ const WORDS_KEPT: usize = 600;
 const NAMES: &str = "check the names of bucket and object, and the endpoint";
 
 /// Names the object, the store's reason, and what to do.
-pub(super) fn refused(action: &'static str, url: &ObjectUrl, error: Error) -> IoError {
-    let words = words(&error);
-    let hint = match &error {
+pub(super) fn refused(action: &'static str, url: &ObjectUrl, error: &Error) -> IoError {
+    let words = words(error);
+    let hint = match error {
         _ if asks_for_credentials(&words) => {
             format!("no credentials were found; set {}", credentials(url.scheme))
         }

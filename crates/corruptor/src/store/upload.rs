@@ -37,7 +37,7 @@ pub(super) fn put(content: Vec<u8>, url: &ObjectUrl) -> Result<(), IoError> {
     let (client, key, url) = (connect(url)?, key(url)?, url.clone());
     wait(async move {
         let done = client.store.put(&key, content.into()).await;
-        done.map(drop).map_err(|error| refused("write", &url, error))
+        done.map(drop).map_err(|error| refused("write", &url, &error))
     })
 }
 
@@ -49,7 +49,7 @@ async fn upload_parts(
     bytes: u64,
     local: &Path,
 ) -> Result<(), IoError> {
-    let refused = |error| refused("write", url, error);
+    let refused = |error| refused("write", url, &error);
     let part_bytes = PART_BYTES.max(bytes.div_ceil(MAX_PARTS)) as usize;
     let upload = client.store.put_multipart(key).await.map_err(refused)?;
     let mut writer = WriteMultipart::new_with_chunk_size(upload, part_bytes);

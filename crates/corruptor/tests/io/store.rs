@@ -1,4 +1,4 @@
-//! URLs where no store is needed; stores themselves are tested from outside, in tests/test_store.py.
+//! URLs where no store is needed; stores themselves are tested from outside, in `tests/test_store.py`.
 
 use std::path::Path;
 
