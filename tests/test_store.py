@@ -342,6 +342,14 @@ def test_a_line_that_keeps_breaking_is_an_error(s3, run, long_file, tmp_path):
         error = run(*generate(local, out=out, rows=10**6), env=s3.env(line.port), status=FAILED)
     assert out in error and "check the network" in error
     assert not s3.keys("broken/pairs") and not s3.uploads()
+
+    # What was made is uploaded by the same command over a better line, and not made again.
+    assert "the same command goes on from there" in error
+    run(*generate(local, out=out, rows=10**6), env=s3.env())
+    run(*generate(local, out="pairs", rows=10**6), env={})
+    assert stored(s3, "broken/pairs") == contents(tmp_path / "pairs")
+    assert not list(tmp_path.glob(".*.partial"))
+    (tmp_path / "pairs").rename(tmp_path / "other")
     error = run(*generate(url, out="pairs"), env=s3.env(line.port), status=FAILED)
     assert url in error and "check the network" in error
 

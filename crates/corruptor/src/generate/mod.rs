@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use rayon::ThreadPool;
 
-use crate::atomic::{Existing, check_replaceable};
+use crate::atomic::Existing;
 use crate::channel::Channel;
 use crate::corpus::CorpusSettings;
 use crate::documents::{DocumentOptions, Documents, UniqueDocuments, input_files};
@@ -29,6 +29,7 @@ use crate::pairs::{GroupEncoder, PairMetadata, PairWriter, write_error};
 use crate::progress::Observer;
 use crate::settings::CorruptSettings;
 use crate::split::Split;
+use crate::store::check_replaceable;
 
 use job::Worker;
 use journal::Identity;
@@ -43,13 +44,13 @@ use work::WorkDir;
 /// What [`generate`] reads and writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GenerateOptions {
-    /// Files and directories, read in this order.
+    /// Files and directories, also by URL, read in this order.
     pub inputs: Vec<PathBuf>,
     /// How they are read.
     pub documents: DocumentOptions,
     /// The corpus name of documents that bring none. Part of the record key, so it is never taken from a file's name.
     pub source: String,
-    /// The output directory.
+    /// The output directory, or a URL of a store.
     pub out: PathBuf,
     /// What to do if it is there already.
     pub existing: Existing,

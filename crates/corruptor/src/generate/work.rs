@@ -8,12 +8,16 @@ use crate::atomic::{self, Existing, sync_directory};
 use crate::io_error::IoError;
 use crate::pairs::part_name;
 use crate::split::Split;
+use crate::store::{self, Location, ObjectUrl};
 
 /// `.NAME.partial` beside the output `NAME`, locked: `journal`, `lock`, and the output to be in `out`.
+///
+/// Where the output goes to a store, it lies in the current directory, and `out` is uploaded when it is complete.
 #[derive(Debug)]
 pub(super) struct WorkDir {
     directory: PathBuf,
-    target: PathBuf,
+    target: Location,
+    existing: Existing,
     /// Held until the process ends, however it ends.
     _lock: File,
     /// What an earlier run has finished, in the order in which it did.
@@ -31,12 +35,18 @@ impl WorkDir {
         existing: Existing,
         identity: &Identity,
     ) -> Result<(Self, Journal), IoError> {
-        let (parent, name) = atomic::parent_and_name(target)?;
-        fs::create_dir_all(parent).map_err(IoError::file("create", parent))?;
-        atomic::check_replaceable(target, existing)?;
-        let directory = target.with_file_name(format!(".{name}.partial"));
+        store::check_replaceable(target, existing)?;
+        let location = Location::of(target)?;
+        let directory = match &location {
+            Location::Local(path) => {
+                let (parent, name) = atomic::parent_and_name(path)?;
+                fs::create_dir_all(parent).map_err(IoError::file("create", parent))?;
+                path.with_file_name(format!(".{name}.partial"))
+            }
+            Location::Remote(url) => PathBuf::from(format!(".{}.partial", file_name(url))),
+        };
         let lock = lock(&directory, target)?;
-        let mut work = Self { directory, target: target.to_path_buf(), _lock: lock, finished: Vec::new() };
+        let mut work = Self { directory, target: location, existing, _lock: lock, finished: Vec::new() };
         if let Some((found, parts)) = Journal::read(&work.journal())? {
             match found.difference(identity) {
                 None => work.finished = work.intact(parts),
@@ -114,15 +124,22 @@ impl WorkDir {
         Ok(())
     }
 
-    /// Gives the output its name, and removes everything else.
+    /// Gives the output its name, or uploads it, and removes everything else.
     ///
     /// # Errors
-    /// If a rename is refused; what was there before is put back then.
+    /// If a rename is refused; what was there before is put back then. If a store refuses; the parts are kept here then.
     pub(super) fn commit(self) -> Result<(), IoError> {
         for split in Split::ALL {
             sync_directory(&self.split(split))?;
         }
-        atomic::take_name(&self.out(), &self.target)?;
+        match &self.target {
+            Location::Local(path) => atomic::take_name(&self.out(), path)?,
+            Location::Remote(url) => {
+                if let Err(error) = store::upload_directory(&self.out(), url, self.existing) {
+                    return Err(self.abandon(error));
+                }
+            }
+        }
         self.discard()
     }
 
@@ -151,8 +168,16 @@ impl WorkDir {
     /// Removes the directory with all that is in it.
     pub(super) fn discard(self) -> Result<(), IoError> {
         fs::remove_dir_all(&self.directory).map_err(IoError::file("remove", &self.directory))?;
-        atomic::sync_parent(&self.target)
+        atomic::sync_parent(&self.directory)
     }
+}
+
+/// A file name for a URL: what can stand in one, and a digest, so that no two are the same.
+fn file_name(url: &ObjectUrl) -> String {
+    let url = url.to_string();
+    let readable: String =
+        url.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(100).collect();
+    format!("{readable}-{}", &blake3::hash(url.as_bytes()).to_hex()[..8])
 }
 
 /// Makes a part that was written durable and records it: from now on it is finished.

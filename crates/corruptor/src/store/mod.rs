@@ -34,3 +34,4 @@ pub use location::{Location, ObjectUrl, Scheme};
 pub use output::{Output, write_whole};
 
 pub(crate) use footer::footer;
+pub(crate) use output::{check_replaceable, upload_directory};

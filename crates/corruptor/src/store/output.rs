@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 use super::list::{Object, below, name_below};
 use super::location::{Location, ObjectUrl};
 use super::remote;
-use crate::atomic::{AtomicDir, AtomicFile, Existing};
+use crate::atomic::{self, AtomicDir, AtomicFile, Existing};
 use crate::io_error::IoError;
 
 /// A directory that becomes an output on [`commit`](Self::commit). Dropped before that, nothing of it is left.
@@ -28,9 +28,15 @@ enum Kind {
 
 #[derive(Debug)]
 struct RemoteDir {
-    url: ObjectUrl,
     /// Where files are written before they are uploaded.
     local: TempDir,
+    upload: Upload,
+}
+
+/// Objects below a URL that are removed again unless they are kept.
+#[derive(Debug)]
+struct Upload {
+    url: ObjectUrl,
     /// What was there before.
     replaced: Vec<Object>,
     uploaded: Vec<ObjectUrl>,
@@ -46,11 +52,11 @@ impl Output {
             Location::Local(path) => return Ok(Self(Kind::Local(AtomicDir::create(path, existing)?))),
             Location::Remote(url) => url,
         };
-        let replaced = replaceable(&url, existing)?;
+        let upload = Upload::start(url, existing)?;
         let parent = std::env::temp_dir();
         let local =
             TempDir::with_prefix_in("corruptor-", &parent).map_err(IoError::file("create", &parent))?;
-        Ok(Self(Kind::Remote(RemoteDir { url, local, replaced, uploaded: Vec::new() })))
+        Ok(Self(Kind::Remote(RemoteDir { local, upload })))
     }
 
     /// Where to write.
@@ -83,7 +89,7 @@ impl Output {
             Kind::Local(directory) => directory.commit(),
             Kind::Remote(mut remote) => {
                 remote.publish()?;
-                remote.uploaded.clear();
+                remote.upload.keep();
                 Ok(())
             }
         }
@@ -93,25 +99,63 @@ impl Output {
 impl RemoteDir {
     fn publish(&mut self) -> Result<(), IoError> {
         for (path, name) in complete_files(self.local.path())? {
-            for object in std::mem::take(&mut self.replaced) {
-                remote::delete(&object.url)?;
-            }
-            let url = self.url.join(&name);
-            // An upload whose answer is lost may have come through.
-            self.uploaded.push(url.clone());
-            remote::upload(&path, &url)?;
+            self.upload.file(&path, &name)?;
             fs::remove_file(&path).map_err(IoError::file("remove", &path))?;
         }
         Ok(())
     }
 }
 
-impl Drop for RemoteDir {
+impl Upload {
+    fn start(url: ObjectUrl, existing: Existing) -> Result<Self, IoError> {
+        Ok(Self { replaced: replaceable(&url, existing)?, url, uploaded: Vec::new() })
+    }
+
+    fn file(&mut self, path: &Path, name: &str) -> Result<(), IoError> {
+        for object in std::mem::take(&mut self.replaced) {
+            remote::delete(&object.url)?;
+        }
+        let url = self.url.join(name);
+        // An upload whose answer is lost may have come through.
+        self.uploaded.push(url.clone());
+        remote::upload(path, &url)
+    }
+
+    fn keep(&mut self) {
+        self.uploaded.clear();
+    }
+}
+
+impl Drop for Upload {
     fn drop(&mut self) {
         for url in &self.uploaded {
             // The error that led here is the one to tell.
             let _ = remote::delete(url);
         }
+    }
+}
+
+/// Uploads the files of a directory; where one cannot be, those that were are removed again. The files stay.
+///
+/// # Errors
+/// If the output is there already and `existing` does not allow to replace it, or the store refuses.
+pub(crate) fn upload_directory(directory: &Path, url: &ObjectUrl, existing: Existing) -> Result<(), IoError> {
+    let mut upload = Upload::start(url.clone(), existing)?;
+    for (path, name) in complete_files(directory)? {
+        upload.file(&path, &name)?;
+    }
+    upload.keep();
+    Ok(())
+}
+
+/// Whether an output may be written to a path or a URL.
+///
+/// # Errors
+/// If it is there already and `existing` does not allow to replace it, or a store refuses.
+pub(crate) fn check_replaceable(out: &Path, existing: Existing) -> Result<(), IoError> {
+    match Location::of(out)? {
+        Location::Local(path) => atomic::check_replaceable(&path, existing),
+        Location::Remote(url) => replaceable(&url, existing).map(drop),
     }
 }
 
