@@ -34,7 +34,7 @@ pub(super) fn corpus(arguments: &CorpusArguments) -> anyhow::Result<ExitCode> {
     let summary = collect(&settings, &options, &mut |progress| watch.observe(progress))?;
     watch.finish();
     if let Some(path) = &arguments.report {
-        write_whole(path, &format!("{:#}\n", summary.to_json()))?;
+        write_whole(path, format!("{:#}\n", summary.to_json()).as_bytes())?;
     }
     writeln!(io::stdout(), "{summary}")?;
     Ok(ExitCode::SUCCESS)
