@@ -5,19 +5,24 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{Array as _, AsArray as _, RecordBatch, StringArray};
+use arrow::array::{Array as _, AsArray as _, RecordBatch, StringArray, StringViewArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
 use super::files::InputFile;
 use super::open::seekable;
 use super::{Column, Document, DocumentOptions, Place, Record, Skip, SkipReason};
 use crate::io_error::IoError;
 
-/// Rows decoded at a time; documents can be large.
+/// Rows decoded at a time where all texts of a row group together are small.
 const BATCH_ROWS: usize = 64;
+/// Texts of a row group, as stored but not compressed, above which rows are decoded one by one: each may be large.
+const SMALL_GROUP_BYTES: i64 = 128 << 20;
 
 /// The records of a Parquet file.
 pub(super) struct ParquetTexts {
@@ -35,7 +40,8 @@ pub(super) struct ParquetTexts {
 
 /// A decoded batch and the next row in it.
 struct Batch {
-    text: StringArray,
+    /// Views into the page: a large text is not copied until it is read.
+    text: StringViewArray,
     doc_id: Option<StringArray>,
     source: Option<StringArray>,
     next: usize,
@@ -48,20 +54,27 @@ impl ParquetTexts {
         options: &DocumentOptions,
         counter: Arc<AtomicU64>,
     ) -> Result<Self, IoError> {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(seekable(file, stored)?)
+        let seekable = seekable(file, stored)?;
+        let metadata = ArrowReaderMetadata::load(&seekable, ArrowReaderOptions::default())
             .map_err(IoError::parquet(&file.label))?;
-        let schema = Arc::clone(builder.schema());
+        let schema = Arc::clone(metadata.schema());
         let text = options.text_column.clone();
         check(&schema, &file.label, &text, is_text)?;
+        let viewed = ArrowReaderOptions::new().with_schema(Arc::new(with_view(&schema, &text)));
+        let metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), viewed)
+            .map_err(IoError::parquet(&file.label))?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(seekable, metadata);
         let doc_id = optional(&schema, &file.label, &options.id_column)?;
         let source = optional(&schema, &file.label, &options.source_column)?;
         let wanted = [Some(&text), doc_id.as_ref(), source.as_ref()];
         let roots = wanted.into_iter().flatten().filter_map(|name| schema.index_of(name).ok());
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
         let rows = builder.metadata().file_metadata().num_rows().max(0) as u64;
+        let batch_rows =
+            if largest_group_bytes(&builder, &text) > SMALL_GROUP_BYTES { 1 } else { BATCH_ROWS };
         let batches = builder
             .with_projection(mask)
-            .with_batch_size(BATCH_ROWS)
+            .with_batch_size(batch_rows)
             .build()
             .map_err(IoError::parquet(&file.label))?;
         let label = Arc::clone(&file.label);
@@ -81,15 +94,15 @@ impl ParquetTexts {
     }
 
     fn decode(&self, batch: &RecordBatch) -> Result<Batch, IoError> {
-        let strings = |name: &str| -> Result<StringArray, IoError> {
+        let column = |name: &str, as_type: &DataType| {
             let Some(column) = batch.column_by_name(name) else {
                 return Err(missing(&batch.schema(), &self.label, name));
             };
-            let column = cast(column, &DataType::Utf8).map_err(IoError::arrow(&self.label))?;
-            Ok(column.as_string().clone())
+            cast(column, as_type).map_err(IoError::arrow(&self.label))
         };
+        let strings = |name: &str| column(name, &DataType::Utf8).map(|strings| strings.as_string().clone());
         Ok(Batch {
-            text: strings(&self.text)?,
+            text: column(&self.text, &DataType::Utf8View)?.as_string_view().clone(),
             doc_id: self.doc_id.as_deref().map(strings).transpose()?,
             source: self.source.as_deref().map(strings).transpose()?,
             next: 0,
@@ -106,7 +119,8 @@ impl ParquetTexts {
         let read_bytes = self.file_bytes as f64 * self.rows_read as f64 / self.rows.max(1) as f64;
         self.counter.store(read_bytes as u64, Ordering::Relaxed);
         let value = |column: &StringArray| column.is_valid(row).then(|| column.value(row).to_owned());
-        Some(match value(&batch.text) {
+        let text = batch.text.is_valid(row).then(|| batch.text.value(row).to_owned());
+        Some(match text {
             None => Record::Skipped(Skip { place, reason: SkipReason::Null }),
             Some(text) if text.is_empty() => Record::Skipped(Skip { place, reason: SkipReason::Empty }),
             Some(text) => Record::Document(Document {
@@ -127,6 +141,8 @@ impl Iterator for ParquetTexts {
             if let Some(record) = self.row() {
                 return Some(Ok(record));
             }
+            // Its pages are done with; the next ones may be as large.
+            self.current = None;
             let batch = match self.batches.next() {
                 Some(Ok(batch)) => self.decode(&batch),
                 Some(Err(error)) => Err(IoError::arrow(&self.label)(error)),
@@ -144,6 +160,25 @@ impl Iterator for ParquetTexts {
             }
         }
     }
+}
+
+/// The schema with a column of strings as views.
+fn with_view(schema: &Schema, column: &str) -> Schema {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 if field.name() == column => {
+            Arc::new(Field::new(column, DataType::Utf8View, field.is_nullable()))
+        }
+        _ => Arc::clone(field),
+    });
+    Schema::new(fields.collect::<Vec<_>>())
+}
+
+/// Bytes of a column in the row group where it has most, before compression.
+fn largest_group_bytes(builder: &ParquetRecordBatchReaderBuilder<File>, column: &str) -> i64 {
+    let groups = builder.metadata().row_groups().iter();
+    let columns = groups.flat_map(RowGroupMetaData::columns);
+    let own = columns.filter(|chunk| chunk.column_path().parts().first().is_some_and(|name| name == column));
+    own.map(ColumnChunkMetaData::uncompressed_size).max().unwrap_or_default()
 }
 
 fn is_text(data_type: &DataType) -> bool {

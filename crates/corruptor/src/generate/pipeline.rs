@@ -89,14 +89,11 @@ impl<'p> Pipeline<'p> {
         observer: &mut Observer<'_>,
     ) -> Result<GenerateSummary, IoError> {
         let ahead = 2 * self.pool.current_num_threads();
-        while let Some(batch) = self.wait(reader.batches(), observer)? {
-            self.cut(batch?);
+        while let Some(batch) = self.next_batch(reader, observer)? {
+            self.cut(batch);
             while self.cutting.len() > ahead {
                 self.plan_next(observer)?;
             }
-        }
-        while !self.cutting.is_empty() {
-            self.plan_next(observer)?;
         }
         let splits = Split::ALL.map(|split| {
             let (documents, passages, pairs) = self.plan.counts(split);
@@ -110,6 +107,18 @@ impl<'p> Pipeline<'p> {
             self.append_next(observer)?;
         }
         Ok(GenerateSummary { splits, skips: self.skips, attempts: self.parts.attempts() })
+    }
+
+    /// What was read next, when all that was read before is either planned or can wait: the reader itself waits while too
+    /// much of it is not. `None` at the end of the input, with everything planned.
+    fn next_batch(&mut self, reader: &Reader, observer: &mut Observer<'_>) -> Result<Option<Batch>, IoError> {
+        while !self.cutting.is_empty() {
+            if let Some(Ok(batch)) = reader.batches().map(Receiver::try_recv) {
+                return batch.map(Some);
+            }
+            self.plan_next(observer)?;
+        }
+        self.wait(reader.batches(), observer)?.transpose()
     }
 
     /// Has a worker list the passages of a batch.

@@ -5,10 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use corruptor::atomic::Existing;
+use corruptor::corpus::CorpusSettings;
 use corruptor::documents::SkipReason;
-use corruptor::generate::{CerColumn, GenerateOptions, GenerateSummary};
+use corruptor::generate::{CerColumn, GenerateOptions, GenerateSummary, generate};
 use corruptor::pairs::{PairMetadata, pair_files};
-use corruptor::{IoError, Pair, Split, invert, pair_id, replay, split_of};
+use corruptor::progress::unobserved;
+use corruptor::{CorruptSettings, IoError, Pair, Split, invert, pair_id, replay, split_of};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use tempfile::tempdir;
@@ -182,4 +184,22 @@ fn the_distance_can_be_left_out_and_nothing_else_changes() {
         assert!(other.cer.is_nan());
         assert_eq!(Pair { cer: pair.cer, ..other }, pair);
     }
+}
+
+#[test]
+fn documents_larger_than_what_is_read_ahead_are_made_too() {
+    let home = tempdir().unwrap();
+    let large =
+        |number: usize| format!("Document {number}. {}", "It was a large document. ".repeat(1_500_000));
+    let inputs = write_cut(&home.path().join("in"), &[large(1), texts(1)[0].clone(), large(2)], &[1]);
+    let (corpus, corrupt) = settings();
+    let corpus = CorpusSettings { window_bytes: 60_000, ..corpus };
+    let options = GenerateOptions::new(inputs, home.path().join("pairs"));
+    let made = generate(
+        &corpus,
+        &CorruptSettings { copies: 1, heldout_copies: 1, ..corrupt },
+        &options,
+        &mut unobserved,
+    );
+    assert_eq!(made.unwrap().splits.iter().map(|split| split.documents).sum::<u64>(), 3);
 }
