@@ -12,6 +12,9 @@ use crate::nearest::nearest_name;
 /// The tables a recipe may have.
 pub const TABLES: [&str; 5] = ["corpus", "corrupt", "model", "train", "evaluate"];
 
+/// Tables that an override may go through; recipes have fewer.
+const MAX_OVERRIDE_TABLES: usize = 16;
+
 /// Why a recipe cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {
@@ -111,6 +114,10 @@ impl Recipe {
                 .and_then(|mut t| t.remove("v"))
                 .unwrap_or_else(|| toml::Value::String(value.trim().to_owned()));
             let (parents, key) = path.trim().rsplit_once('.').ok_or_else(malformed)?;
+            // What is written is parsed again, and both recurse.
+            if parents.split('.').count() > MAX_OVERRIDE_TABLES {
+                return Err(malformed());
+            }
             let mut table = &mut tables;
             for part in parents.split('.') {
                 let entry = table.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
@@ -228,9 +235,13 @@ mod tests {
 
     #[test]
     fn malformed_overrides_are_refused() {
-        for bad in ["corrupt.seed", "seed=3"] {
+        let (deep_key, deep_value) =
+            (format!("corrupt.{}x=1", "a.".repeat(50_000)), format!("corrupt.x={}", "[".repeat(50_000)));
+        for bad in ["corrupt.seed", "seed=3", &deep_key] {
             let recipe = Recipe::parse("", "r").unwrap();
-            assert!(recipe.with_overrides(&[bad]).is_err(), "{bad}");
+            assert!(matches!(recipe.with_overrides(&[bad]), Err(RecipeError::Override(_))));
         }
+        let recipe = Recipe::parse("", "r").unwrap().with_overrides(&[deep_value]).unwrap();
+        assert!(recipe.table::<CorruptSettings>("corrupt").is_err(), "it is no TOML, so it is a string");
     }
 }

@@ -23,6 +23,8 @@ mod writer;
 
 #[cfg(feature = "corpora")]
 pub use collect::{CollectOptions, collect};
+#[cfg(feature = "corpora")]
+pub use fetch::glob_matches;
 pub use kinds::{DebSource, HttpSource, HubSource, NpmSource, PathSource, PypiSource};
 #[cfg(feature = "corpora")]
 pub use report::{CollectSummary, MissingSource, SourceSummary};

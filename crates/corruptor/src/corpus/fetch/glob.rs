@@ -2,48 +2,64 @@
 
 /// Whether `path` (names joined by `/`) is included and not excluded.
 pub(super) fn selects(include: &str, exclude: Option<&str>, path: &str) -> bool {
-    matches(include, path) && !exclude.is_some_and(|pattern| matches(pattern, path))
+    glob_matches(include, path) && !exclude.is_some_and(|pattern| glob_matches(pattern, path))
 }
 
-/// Whether `path` is one that `pattern` means.
-pub(super) fn matches(pattern: &str, path: &str) -> bool {
+/// Whether `path` (names joined by `/`) is one that `pattern` means; braces do not nest, and a `}` alone is itself.
+///
+/// Takes time of the product of the two lengths, however many stars and braces there are.
+pub fn glob_matches(pattern: &str, path: &str) -> bool {
     let path: Vec<char> = path.chars().collect();
-    alternatives(pattern).iter().any(|pattern| {
-        let pattern: Vec<char> = pattern.chars().collect();
-        matches_from(&pattern, &path)
-    })
-}
-
-/// The patterns without braces that a pattern stands for; braces do not nest.
-fn alternatives(pattern: &str) -> Vec<String> {
-    let braces = pattern.find('{').and_then(|open| {
-        let close = open + pattern[open..].find('}')?;
-        Some((&pattern[..open], &pattern[open + 1..close], &pattern[close + 1..]))
-    });
-    let Some((before, inner, after)) = braces else { return vec![pattern.to_owned()] };
-    let rest = alternatives(after);
-    let tails = |choice: &str| rest.iter().map(|tail| format!("{before}{choice}{tail}")).collect::<Vec<_>>();
-    inner.split(',').flat_map(tails).collect()
-}
-
-fn matches_from(pattern: &[char], path: &[char]) -> bool {
-    let tails = |until: usize, rest: &[char]| (0..=until).any(|at| matches_from(rest, &path[at..]));
-    match pattern {
-        [] => path.is_empty(),
-        ['*', '*', '/', rest @ ..] => {
-            matches_from(rest, path)
-                || path.iter().enumerate().any(|(at, c)| *c == '/' && matches_from(rest, &path[at + 1..]))
+    // Entry n: the pattern so far can mean the first n characters of the path.
+    let mut reached = vec![false; path.len() + 1];
+    reached[0] = true;
+    let mut rest = pattern;
+    while let Some((before, (choices, after))) =
+        rest.split_once('{').and_then(|(before, inner)| Some((before, inner.split_once('}')?)))
+    {
+        advance(before, &path, &mut reached);
+        let mut either = vec![false; path.len() + 1];
+        for choice in choices.split(',') {
+            let mut reached = reached.clone();
+            advance(choice, &path, &mut reached);
+            either.iter_mut().zip(reached).for_each(|(either, reached)| *either |= reached);
         }
-        ['*', '*', rest @ ..] => tails(path.len(), rest),
-        ['*', rest @ ..] => tails(path.iter().position(|c| *c == '/').unwrap_or(path.len()), rest),
-        ['?', rest @ ..] => path.first().is_some_and(|c| *c != '/') && matches_from(rest, &path[1..]),
-        [literal, rest @ ..] => path.first() == Some(literal) && matches_from(rest, &path[1..]),
+        (reached, rest) = (either, after);
+    }
+    advance(rest, &path, &mut reached);
+    reached[path.len()]
+}
+
+/// Goes on from every place that is reached, by a pattern without braces.
+fn advance(pattern: &str, path: &[char], reached: &mut [bool]) {
+    let mut rest = pattern;
+    while let Some(c) = rest.chars().next() {
+        if let Some(after) = rest.strip_prefix("**/") {
+            let mut before = false;
+            for at in 0..path.len() {
+                before |= reached[at];
+                reached[at + 1] |= before && path[at] == '/';
+            }
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix("**") {
+            (0..path.len()).for_each(|at| reached[at + 1] |= reached[at]);
+            rest = after;
+        } else if c == '*' {
+            (0..path.len()).for_each(|at| reached[at + 1] |= reached[at] && path[at] != '/');
+            rest = &rest[1..];
+        } else {
+            for at in (0..path.len()).rev() {
+                reached[at + 1] = reached[at] && (path[at] == c || (c == '?' && path[at] != '/'));
+            }
+            reached[0] = false;
+            rest = &rest[c.len_utf8()..];
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{matches, selects};
+    use super::{glob_matches as matches, selects};
 
     #[test]
     fn stars_know_directories() {
@@ -70,5 +86,12 @@ mod tests {
         assert!(selects("**/*.html", None, "a/print.html"));
         assert!(!selects("**/*.html", Some("**/{print,toc}.html"), "a/print.html"));
         assert!(selects("**/*.html", Some("**/{print,toc}.html"), "a/b.html"));
+    }
+    #[test]
+    fn many_stars_and_braces_take_no_more_than_the_product_of_the_lengths() {
+        let path = "a".repeat(2_000);
+        assert!(!matches(&("*a".repeat(500) + "b"), &path) && matches(&("*".repeat(500) + "a"), &path));
+        assert!(!matches(&("**/".repeat(500) + "b"), &"a/".repeat(1_000)));
+        assert!(matches(&"{a,aa}".repeat(500), &"a".repeat(700)) && !matches(&"{a,aa}".repeat(500), &path));
     }
 }

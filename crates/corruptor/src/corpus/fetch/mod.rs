@@ -19,6 +19,7 @@ use super::digest;
 use super::source::Source;
 use crate::io_error::IoError;
 
+pub use glob::glob_matches;
 pub(super) use tool::run as run_tool;
 
 /// What a source has been fetched into.
