@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use corruptor::{Recipe, Split};
 use corruptor::atomic::AtomicFile;
+use corruptor::{Recipe, Split};
 use finetune::evaluate::{EvaluateOptions, evaluate, html, table, update_card, write_plots};
 use finetune::settings::EvaluateSettings;
 use finetune::train::{Existing, Outcome, TrainOptions};
