@@ -39,6 +39,13 @@ def plain(kind):
     return str(kind).replace("element:", "item:").replace(" not null", "")
 
 
+def says_the_same(resolved, given):
+    """Tell whether a resolved table has all that was given; it has the defaults besides."""
+    if isinstance(given, dict):
+        return all(says_the_same(resolved.get(key), value) for key, value in given.items())
+    return resolved == given
+
+
 def test_columns_are_the_documented_ones(pipeline):
     for split in SPLITS:
         for part in pairs.parts(pipeline.path / "data/pairs" / split):
@@ -52,7 +59,7 @@ def test_metadata_carries_the_recipe_and_no_path(pipeline):
     part = pairs.parts(pipeline.path / "data/pairs/test")[0]
     metadata = {key.decode(): value.decode() for key, value in pq.read_metadata(part).metadata.items()}
     resolved, given = tomllib.loads(metadata["revertant.recipe"]), pipeline.recipe()
-    assert resolved["corrupt"] == given["corrupt"]
+    assert says_the_same(resolved["corrupt"], given["corrupt"])
     assert resolved["corpus"].items() <= given["corpus"].items()
     assert int(metadata["revertant.seed"]) == given["corrupt"]["seed"]
     assert metadata["revertant.version"]
