@@ -50,8 +50,8 @@ pub struct DocumentOptions {
 impl DocumentOptions {
     /// The default of [`text_column`](Self::text_column).
     pub const DEFAULT_TEXT_COLUMN: &str = "text";
-    /// The default of [`max_record_bytes`](Self::max_record_bytes): 256 MiB.
-    pub const DEFAULT_MAX_RECORD_BYTES: u64 = 256 << 20;
+    /// The default of [`max_record_bytes`](Self::max_record_bytes): 128 MiB, so that a run stays under 1 GiB.
+    pub const DEFAULT_MAX_RECORD_BYTES: u64 = 128 << 20;
 }
 
 impl Default for DocumentOptions {

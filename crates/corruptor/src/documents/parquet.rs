@@ -32,6 +32,7 @@ pub(super) struct ParquetTexts {
     text: String,
     doc_id: Option<String>,
     source: Option<String>,
+    limit_bytes: u64,
     rows_read: u64,
     rows: u64,
     file_bytes: u64,
@@ -86,6 +87,7 @@ impl ParquetTexts {
             text,
             doc_id,
             source,
+            limit_bytes: options.max_record_bytes,
             rows_read: 0,
             rows,
             file_bytes,
@@ -110,7 +112,7 @@ impl ParquetTexts {
     }
 
     /// The next row of the current batch.
-    fn row(&mut self) -> Option<Record> {
+    fn row(&mut self) -> Option<Result<Record, IoError>> {
         let batch = self.current.as_mut().filter(|batch| batch.next < batch.text.len())?;
         let row = batch.next;
         batch.next += 1;
@@ -118,9 +120,13 @@ impl ParquetTexts {
         self.rows_read += 1;
         let read_bytes = self.file_bytes as f64 * self.rows_read as f64 / self.rows.max(1) as f64;
         self.counter.store(read_bytes as u64, Ordering::Relaxed);
+        let limit_bytes = self.limit_bytes;
+        if batch.text.is_valid(row) && batch.text.value(row).len() as u64 > limit_bytes {
+            return Some(Err(IoError::TooLarge { place: Box::new(place), limit_bytes }));
+        }
         let value = |column: &StringArray| column.is_valid(row).then(|| column.value(row).to_owned());
         let text = batch.text.is_valid(row).then(|| batch.text.value(row).to_owned());
-        Some(match text {
+        Some(Ok(match text {
             None => Record::Skipped(Skip { place, reason: SkipReason::Null }),
             Some(text) if text.is_empty() => Record::Skipped(Skip { place, reason: SkipReason::Empty }),
             Some(text) => Record::Document(Document {
@@ -129,7 +135,7 @@ impl ParquetTexts {
                 source: batch.source.as_ref().and_then(value),
                 place,
             }),
-        })
+        }))
     }
 }
 
@@ -139,7 +145,7 @@ impl Iterator for ParquetTexts {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(record) = self.row() {
-                return Some(Ok(record));
+                return Some(record);
             }
             // Its pages are done with; the next ones may be as large.
             self.current = None;

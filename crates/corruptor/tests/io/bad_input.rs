@@ -133,7 +133,7 @@ fn records_that_would_not_fit_are_refused() {
     let unclosed = [b"text\n\"never closed ".as_slice(), &b"again and again ".repeat(20_000)].concat();
     let path = file(home.path(), "a.csv", &unclosed);
     assert!(matches!(read(&[path], &options), Err(IoError::TooLarge { limit_bytes: 100, .. })));
-    for name in ["a.txt", "a.jsonl.gz"] {
+    for name in ["a.txt", "a.jsonl.gz", "a.parquet"] {
         let path = write_texts(&home.path().join(name), &texts(1));
         assert!(matches!(read(&[path], &options), Err(IoError::TooLarge { limit_bytes: 100, .. })), "{name}");
     }
