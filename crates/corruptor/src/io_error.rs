@@ -316,3 +316,18 @@ impl IoError {
         move |source| Self::Arrow { path, source }
     }
 }
+
+/// An error with its causes: the outermost one alone rarely says what went wrong.
+#[cfg(any(feature = "corpora", feature = "object-store"))]
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !message.contains(&cause_text) {
+            message = format!("{message}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    message
+}

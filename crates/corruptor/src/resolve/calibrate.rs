@@ -11,7 +11,7 @@ use crate::walk::Workspace;
 
 /// How near to the target the search ends: 0.005 percentage points.
 const TOLERANCE: f64 = 5e-5;
-/// Most evaluations of the sample; the error falls by half with each at the least.
+/// Most evaluations of the sample; every third halves the interval at the least.
 const MAX_EVALUATIONS: usize = 40;
 
 /// A passage that calibration corrupts, as often as generation will.

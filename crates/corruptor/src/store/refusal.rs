@@ -1,11 +1,9 @@
 //! What a store answers, in words that say what to do.
 
-use std::error::Error as _;
-
 use object_store::Error;
 
 use super::location::{ObjectUrl, Scheme};
-use crate::io_error::IoError;
+use crate::io_error::{IoError, chain};
 
 /// Characters kept of a store's own words, which may be a whole page.
 const WORDS_KEPT: usize = 600;
@@ -41,16 +39,7 @@ fn asks_for_credentials(words: &str) -> bool {
 
 /// The error and what it comes from, each once, on one line.
 fn words(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        source = inner.source();
-    }
-    let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let one_line = chain(error).split_whitespace().collect::<Vec<_>>().join(" ");
     match one_line.char_indices().nth(WORDS_KEPT) {
         Some((end, _)) => format!("{}…", &one_line[..end]),
         None => one_line,

@@ -12,7 +12,7 @@ use super::retry::{Failure, with_retries};
 use super::{Fetched, SourceFile, has_changed, temporary};
 use crate::corpus::digest;
 use crate::corpus::kinds::HttpSource;
-use crate::io_error::IoError;
+use crate::io_error::{IoError, chain};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longest time for one attempt at a whole file.
@@ -79,20 +79,6 @@ fn failure(error: &reqwest::Error) -> Failure {
     } else {
         Failure::Transient(message)
     }
-}
-
-/// An error with its causes: the outermost one alone rarely says what went wrong.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !message.contains(&cause_text) {
-            message = format!("{message}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    message
 }
 
 /// The last name of the URL's path, as it tells the format of the file.

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use hf_hub::{HFClient, HFClientSync, HFError, split_id};
 
-use super::http::chain;
 use super::path::listing_digest;
 use super::retry::{Failure, with_retries};
 use super::{Fetched, SourceFile, has_changed};
 use crate::corpus::digest;
 use crate::corpus::kinds::HubSource;
-use crate::io_error::IoError;
+use crate::io_error::{IoError, chain};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longest silence of a server.
