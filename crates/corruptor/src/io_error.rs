@@ -124,6 +124,14 @@ pub enum IoError {
         /// What was skipped, in words.
         skipped: String,
     },
+    /// There is no pair from which a channel can be estimated.
+    #[error("{} {message}", path.display())]
+    NothingToFit {
+        /// The pairs.
+        path: PathBuf,
+        /// What they lack, and what to do.
+        message: String,
+    },
     /// One document id stands for two texts, so that records would share a key.
     #[error(
         "{place}: the document id {doc_id:?} of source {source_name:?} stands for two different texts; make ids unique, or leave the id column out"
@@ -315,19 +323,4 @@ impl IoError {
         let path = path.to_path_buf();
         move |source| Self::Arrow { path, source }
     }
-}
-
-/// An error with its causes: the outermost one alone rarely says what went wrong.
-#[cfg(any(feature = "corpora", feature = "object-store"))]
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !message.contains(&cause_text) {
-            message = format!("{message}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    message
 }

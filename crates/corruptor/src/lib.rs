@@ -9,6 +9,7 @@
 //! - [`Edit`], [`grapheme_distance`] and [`cer`] are shared with restoration.
 //! - `documents` reads text files of several formats.
 //! - `corpus` collects what a recipe names.
+//! - `fit` estimates the channel from pairs.
 //! - `resolve` turns what depends on files or on the corpus into numbers.
 //! - `generate` makes pairs, `import` takes real ones, `pairs` reads and writes them in Parquet, `inspect` checks them.
 //! - `atomic` makes files appear whole or not at all, `store` reads and writes by URL.
@@ -20,6 +21,7 @@ mod alignment;
 mod alphabet;
 #[cfg(feature = "parquet")]
 pub mod atomic;
+mod causes;
 mod channel;
 mod confusion;
 #[cfg(feature = "parquet")]
@@ -29,6 +31,8 @@ mod distance;
 pub mod documents;
 mod edit;
 mod event;
+#[cfg(feature = "parquet")]
+pub mod fit;
 #[cfg(feature = "parquet")]
 pub mod generate;
 mod grapheme;
@@ -64,6 +68,7 @@ pub use alignment::align;
 pub use alphabet::{
     Alphabet, AlphabetChoice, KeyboardError, KeyboardLayout, UnigramCounts, WeightedAlphabet,
 };
+pub use causes::chain;
 pub use channel::{AttemptCounts, Channel, Corruption};
 pub use confusion::{ConfusionChoice, ConfusionError, ConfusionRow, Confusions};
 pub use distance::{cer, grapheme_distance};

@@ -8,6 +8,7 @@ use figment::providers::Serialized;
 use serde::de::DeserializeOwned;
 
 use crate::nearest::nearest_name;
+use crate::settings::CorruptSettings;
 
 /// The tables a recipe may have.
 pub const TABLES: [&str; 5] = ["corpus", "corrupt", "model", "train", "evaluate"];
@@ -95,6 +96,17 @@ impl Recipe {
             }
         }
         Ok(recipe)
+    }
+
+    /// The recipe whose only table is `[corrupt]`.
+    ///
+    /// # Errors
+    /// If the settings cannot be written as TOML.
+    pub fn of_corrupt(settings: &CorruptSettings) -> Result<Self, RecipeError> {
+        let name = "the fitted recipe";
+        let table = toml::Table::try_from(settings)
+            .map_err(|error| RecipeError::Value { name: name.to_owned(), message: error.to_string() })?;
+        Self::rewritten(&toml::Table::from_iter([("corrupt".to_owned(), toml::Value::Table(table))]), name)
     }
 
     /// The recipe with `table.key=value` overrides, in order; a value that is no TOML is taken as a string.
@@ -191,7 +203,6 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::CorruptSettings;
 
     fn error(text: &str) -> String {
         let recipe = Recipe::parse(text, "r.toml").and_then(|r| r.table::<CorruptSettings>("corrupt"));

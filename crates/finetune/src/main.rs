@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => run_evaluate(&args),
     };
     result.unwrap_or_else(|error| {
-        say(&format!("error: {error:#}"));
+        say(&format!("error: {}", corruptor::chain(error.as_ref())));
         ExitCode::FAILURE
     })
 }

@@ -50,7 +50,7 @@ impl AlphabetChoice {
     /// # Errors
     /// If a custom alphabet is empty or names a grapheme twice, a symbol is no single grapheme or its weight is 0, or the choice
     /// depends on a corpus or a file and has not been resolved.
-    pub(super) fn weighted(&self) -> Result<WeightedAlphabet, SettingsError> {
+    pub(crate) fn weighted(&self) -> Result<WeightedAlphabet, SettingsError> {
         let alike = |symbols: &mut dyn Iterator<Item = String>| WeightedAlphabet {
             symbols: symbols.map(|symbol| (symbol, 1)).collect(),
             ..WeightedAlphabet::default()

@@ -29,6 +29,8 @@ pub(super) enum Command {
     Inspect(InspectArguments),
     /// Say how probable pairs are under a recipe, and what most probably happened
     Score(super::score::ScoreArguments),
+    /// Estimate the recipe that pairs were most probably made with
+    Fit(super::fit::FitArguments),
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod fit;
 mod import;
 mod score;
 mod watch;
@@ -22,13 +23,14 @@ pub(crate) fn main() -> ExitCode {
         Command::Import(arguments) => import::run(arguments),
         Command::Inspect(arguments) => commands::inspect(&arguments),
         Command::Score(arguments) => score::run(&arguments),
+        Command::Fit(arguments) => fit::run(&arguments),
     };
     match done {
         Ok(status) => status,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to be done if standard error is closed too.
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            let _ = writeln!(io::stderr(), "error: {}", corruptor::chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Emissions {
     /// The class of each byte offset; 0 is that of offsets at which nothing can begin.
     class: Vec<u32>,
     classes: usize,
+    /// An offset of each class from 1 on.
+    examples: Vec<usize>,
     /// The lengths in bytes that a symbol can have here, ascending.
     lengths: Vec<usize>,
     /// At `length index * classes + class`.
@@ -89,6 +91,7 @@ impl Emissions {
         let mut new = Self {
             class,
             classes,
+            examples: examples.iter().map(|example| example.at).collect(),
             insertion: vec![0.0; lengths.len() * classes],
             substitution: vec![0.0; forms.len() * lengths.len() * classes],
             lengths,
@@ -121,6 +124,11 @@ impl Emissions {
     /// The lengths in bytes that a symbol can have here, ascending.
     pub(crate) fn lengths(&self) -> &[usize] {
         &self.lengths
+    }
+
+    /// An offset of a class at which something can begin.
+    pub(crate) fn example(&self, class: usize) -> usize {
+        self.examples[class - 1]
     }
 
     /// Of each class: the probability that an inserted symbol is the one of `lengths()[index]` bytes that stands there.

@@ -220,7 +220,7 @@ fn settings(rates: [f64; 5]) -> CorruptSettings {
 }
 
 /// Every channel that the tests enumerate, with a text for it.
-fn cases() -> Vec<(&'static str, CorruptSettings, &'static str)> {
+pub(super) fn cases() -> Vec<(&'static str, CorruptSettings, &'static str)> {
     let all = settings([0.1, 0.12, 0.08, 0.06, 0.11]);
     let mut longer = all.clone();
     longer.insertion.max = 3;
@@ -287,6 +287,11 @@ fn cases() -> Vec<(&'static str, CorruptSettings, &'static str)> {
         ("the only symbol", only, "ab"),
         ("nothing is copied at level 1.5", never_copied, "aé"),
     ]
+}
+
+/// What can become of `text`, without tails.
+pub(super) fn outputs(settings: &CorruptSettings, text: &str) -> Vec<String> {
+    enumerate(settings, text, 0).found.into_keys().collect()
 }
 
 #[test]

@@ -18,8 +18,19 @@ pub(crate) struct Guard<'a> {
     pub(crate) ln_allowed: f64,
 }
 
-/// The cells from which something is emitted, as a pass comes by: the operation (`None`: any copy or move), position, strip.
-pub(crate) type Visit<'a, W> = &'a mut dyn FnMut(Option<Op>, usize, &Strip<W>);
+/// What the cells of a strip have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// A copy, or any event, may start.
+    Visited,
+    /// An insertion has put in so many symbols; the one at its maximum also more.
+    Inserting(usize),
+    /// A substitution has replaced so many graphemes; the one at its maximum also more.
+    Replacing(usize),
+}
+
+/// The cells from which something is emitted, as a pass comes by, with their position.
+pub(crate) type Visit<'a, W> = &'a mut dyn FnMut(Stage, usize, &Strip<W>);
 
 /// What a pass has found.
 #[derive(Clone, Debug)]
@@ -30,6 +41,8 @@ pub(crate) struct Pass<W> {
     pub(crate) lost: Wide,
     /// The largest distance of a cell with mass from the straight line, in bytes.
     pub(crate) half_width: usize,
+    /// From where to where there is mass at each position.
+    pub(crate) extents: Band,
     /// The cells at each position, without those whose loss is counted. Earlier rows are there if they were to be kept.
     pub(crate) rows: Vec<Strip<W>>,
 }
@@ -97,6 +110,7 @@ impl<'a, W: Mass> Forward<'a, W> {
                 total: W::ZERO,
                 lost: Wide::ZERO,
                 half_width: 0,
+                extents: Vec::with_capacity(lattice.count() + 1),
                 rows: Vec::with_capacity(lattice.count() + 1),
             },
             clipped: Clipped::none(),
@@ -128,7 +142,7 @@ impl<'a, W: Mass> Forward<'a, W> {
         for i in 0..=n {
             self.finish(i, &mut row);
             if let Some(visit) = &mut visit {
-                visit(None, i, &row);
+                visit(Stage::Visited, i, &row);
             }
             let inserted = self.insert(i, &row, &mut visit);
             if i == n {
@@ -166,7 +180,13 @@ impl<'a, W: Mass> Forward<'a, W> {
     fn finish(&mut self, i: usize, row: &mut Strip<W>) {
         let clipped = std::mem::replace(&mut self.clipped, Clipped::none());
         row.shrink();
-        let Some(guard) = self.guard else { return };
+        if let Some(guard) = self.guard {
+            self.guard(i, row, clipped, guard);
+        }
+        self.pass.extents.push((row.from, row.to()));
+    }
+
+    fn guard(&mut self, i: usize, row: &mut Strip<W>, clipped: Clipped<W>, guard: Guard<'_>) {
         let (from, to) = self.band[i];
         self.lose(clipped.below, || guard.bound.up_to(i, from.cast_signed() - 1));
         self.lose(clipped.above, || guard.bound.from(i, to.cast_signed()));
@@ -238,9 +258,7 @@ impl<'a, W: Mass> Forward<'a, W> {
         }
         let lattice = self.lattice;
         let (lengths, bytes) = (self.law.length(Op::Insertion), lattice.emissions.lengths());
-        let end = lattice.corrupted.len() + 1;
-        // Farther than that, insertions leave the band with the grapheme that follows.
-        let to = end.min(self.band[i].1 + 1);
+        let to = inserted_to(lattice, self.band, i);
         inserted.mass.resize(to.max(row.from) - row.from, W::ZERO);
         self.emitting.gather(
             lattice.emissions.class(),
@@ -254,7 +272,7 @@ impl<'a, W: Mass> Forward<'a, W> {
         let mut target = Strip { from: 0, mass: self.spare.pop().unwrap_or_default() };
         for length in 1..=lengths.max() {
             if let Some(visit) = visit {
-                visit(Some(Op::Insertion), i, &source);
+                visit(Stage::Inserting(length - 1), i, &source);
             }
             self.emitting.emit(bytes, &source, &mut target);
             std::mem::swap(&mut source, &mut target);
@@ -268,7 +286,7 @@ impl<'a, W: Mass> Forward<'a, W> {
                     to,
                 ));
                 if let Some(visit) = visit {
-                    visit(Some(Op::Insertion), i, &source);
+                    visit(Stage::Inserting(length), i, &source);
                 }
             }
             clipped.above = clipped.above.plus(beyond.times(W::of(lengths.at_least(length))));
@@ -346,7 +364,7 @@ impl<'a, W: Mass> Forward<'a, W> {
             if let Some(visit) = visit
                 && (!is_last || lengths.longest().is_none())
             {
-                visit(Some(Op::Substitution), i, source);
+                visit(Stage::Replacing(length - 1), i, source);
             }
             if is_last && lengths.longest().is_some() {
                 break;
@@ -438,6 +456,35 @@ pub(crate) fn band(lattice: &Lattice<'_>, half_width: usize) -> Band {
         (centre.saturating_sub(half_width), to + 1)
     };
     (0..=lattice.count()).map(at).collect()
+}
+
+/// One past the last byte that an insertion at position `i` is followed to; from there on, or from the grapheme after it on, it
+/// would leave the band.
+pub(crate) fn inserted_to(lattice: &Lattice<'_>, band: &Band, i: usize) -> usize {
+    let with_next = match band.get(i + 1) {
+        Some((_, to)) => to.saturating_sub(lattice.start(i + 1) - lattice.start(i)),
+        None => lattice.corrupted.len() + 1,
+    };
+    with_next.max(band[i].1 + 1).min(lattice.corrupted.len() + 1)
+}
+
+/// The least band with the cells of `extents` whose ends never go back, so that events under way stay inside.
+pub(crate) fn rising(extents: &Band) -> Band {
+    let mut band = extents.clone();
+    let (mut before, mut after) = (0, usize::MAX);
+    for (from, to) in band.iter_mut().rev() {
+        if from < to {
+            after = after.min(*from);
+        }
+        *from = after;
+    }
+    for (from, to) in &mut band {
+        if *from < *to {
+            before = before.max(*to);
+        }
+        *to = before.max(*from);
+    }
+    band
 }
 
 /// `a` and `factor` times `b`, over the bytes of both.

@@ -1,7 +1,7 @@
 //! Whether a channel can make a text at all, and if not, from which byte on.
 
 use super::Likelihood;
-use super::forward::{Forward, Tables, band};
+use super::forward::{Forward, Stage, Tables, band};
 use super::lattice::Lattice;
 use super::mass::Possible;
 use super::strip::Strip;
@@ -51,10 +51,10 @@ pub(crate) fn first_impossible(likelihood: &Likelihood, original: &str, corrupte
     }
     if likelihood.law.settings().clean_share < 1.0 {
         for level in distinct_levels(likelihood) {
-            let mut visit = |op: Option<Op>, i: usize, strip: &Strip<Possible>| {
+            let mut visit = |stage: Stage, i: usize, strip: &Strip<Possible>| {
                 for (at, mass) in (strip.from..).zip(&strip.mass) {
                     if mass.0 {
-                        reach.cell(&level, op, i, at);
+                        reach.cell(&level, stage, i, at);
                     }
                 }
             };
@@ -81,11 +81,11 @@ impl Reach<'_> {
     }
 
     /// What can be emitted in one reachable state.
-    fn cell(&mut self, level: &LevelLaw, op: Option<Op>, i: usize, at: usize) {
+    fn cell(&mut self, level: &LevelLaw, stage: Stage, i: usize, at: usize) {
         let alphabet = self.likelihood.law.alphabet();
-        match op {
-            Some(Op::Insertion) => self.symbols(alphabet, at, |symbol| alphabet.probability(symbol) > 0.0),
-            Some(_) => {
+        match stage {
+            Stage::Inserting(_) => self.symbols(alphabet, at, |symbol| alphabet.probability(symbol) > 0.0),
+            Stage::Replacing(_) => {
                 let own = self.lattice.span(i, i + 1);
                 let can = |symbol: &str| alphabet.probability_unlike(symbol, own) > 0.0;
                 self.symbols(alphabet, at, can);
@@ -95,8 +95,8 @@ impl Reach<'_> {
                     self.text(at, symbol.as_bytes());
                 }
             }
-            None if i < self.lattice.count() => self.copy_or_move(level, i, at),
-            None => self.farthest = self.farthest.max(at),
+            Stage::Visited if i < self.lattice.count() => self.copy_or_move(level, i, at),
+            Stage::Visited => self.farthest = self.farthest.max(at),
         }
     }
 

@@ -10,12 +10,22 @@ pub(crate) trait Mass: Copy + PartialEq + Debug {
     /// A probability, or another number from 0 on.
     fn of(p: f64) -> Self;
 
+    /// e to the power of `ln`.
+    fn exp(ln: f64) -> Self {
+        Self::of(ln.exp())
+    }
+
     fn plus(self, other: Self) -> Self;
 
     fn times(self, other: Self) -> Self;
 
     /// The natural logarithm; −∞ for nothing.
     fn ln(self) -> f64;
+
+    /// The probability itself, where a double can hold it.
+    fn value(self) -> f64 {
+        self.ln().exp()
+    }
 }
 
 impl Mass for f64 {
@@ -36,6 +46,10 @@ impl Mass for f64 {
     fn ln(self) -> f64 {
         Self::ln(self)
     }
+
+    fn value(self) -> f64 {
+        self
+    }
 }
 
 /// A sum of probabilities of any smallness: `digits · 2^(256 · power)`, `digits` from 2^-128 to under 2^128, or 0.
@@ -51,16 +65,6 @@ const HALF_STEP: f64 = (1u128 << 127) as f64 * 2.0;
 const STEP: f64 = HALF_STEP * HALF_STEP;
 
 impl Wide {
-    /// e to the power of `ln`.
-    pub(crate) fn exp(ln: f64) -> Self {
-        if ln == f64::NEG_INFINITY {
-            return Self::ZERO;
-        }
-        let step = 256.0 * std::f64::consts::LN_2;
-        let power = (ln / step).round();
-        Self { digits: (ln - power * step).exp(), power: power as i64 }.settled()
-    }
-
     fn settled(mut self) -> Self {
         if self.digits < 1.0 / HALF_STEP {
             if self.digits == 0.0 {
@@ -82,6 +86,15 @@ impl Mass for Wide {
     fn of(p: f64) -> Self {
         // Any f64 is within four steps of the range.
         (0..4).fold(Self { digits: p, power: 0 }, |wide, _| wide.settled())
+    }
+
+    fn exp(ln: f64) -> Self {
+        if ln == f64::NEG_INFINITY {
+            return Self::ZERO;
+        }
+        let step = 256.0 * std::f64::consts::LN_2;
+        let power = (ln / step).round();
+        Self { digits: (ln - power * step).exp(), power: power as i64 }.settled()
     }
 
     fn plus(self, other: Self) -> Self {

@@ -3,17 +3,24 @@
 //! A state is a position in the original (in graphemes) and one in the corrupted text (in bytes: emitted graphemes may join).
 //! All probabilities are those of [`ChannelLaw`]. `docs/likelihood.md` has the mathematics.
 
+mod backward;
 mod bound;
+mod counts;
 mod emissions;
 #[cfg(test)]
 mod enumeration;
+mod expect;
 mod explain;
 mod forward;
+#[cfg(test)]
+mod gradient;
 mod impossible;
 mod lattice;
 mod mass;
 #[cfg(feature = "parquet")]
 mod output;
+#[cfg(feature = "parquet")]
+mod rows;
 #[cfg(feature = "parquet")]
 mod run;
 mod strip;
@@ -29,11 +36,16 @@ use forward::{Band, Forward, Guard, Pass, Tables, band};
 use lattice::Lattice;
 use mass::{Mass, Wide};
 
+pub use counts::{ExpectedCounts, LevelCounts, SpanCounts};
 pub use explain::Explanation;
 #[cfg(feature = "parquet")]
 pub use output::ScoreWriter;
 #[cfg(feature = "parquet")]
-pub use run::{ImpossiblePair, PairScore, RowChoice, ScoreOptions, ScoreSummary, score_pairs};
+pub use rows::RowChoice;
+#[cfg(feature = "parquet")]
+pub(crate) use rows::Rows;
+#[cfg(feature = "parquet")]
+pub use run::{ImpossiblePair, PairScore, ScoreOptions, ScoreSummary, score_pairs};
 
 /// What a band may leave out, relative to what it holds.
 pub const TOLERANCE: f64 = 1e-12;
@@ -73,6 +85,7 @@ pub(crate) struct Found {
     ln: f64,
     lost: Wide,
     half_width: usize,
+    extents: Band,
 }
 
 /// A pair, computed within a band that is certified.
@@ -83,6 +96,8 @@ pub(crate) struct Certified<'t> {
     pub(crate) farthest: usize,
     /// ln of the probability at each level, without its weight.
     pub(crate) levels: Vec<f64>,
+    /// Where the cells of each level are that are not negligible.
+    pub(crate) extents: Vec<Band>,
     /// ln of the whole probability, clean records included.
     pub(crate) ln: f64,
     /// ln of an upper bound of what the band leaves out.
@@ -175,7 +190,8 @@ impl Likelihood {
             if is_exact && ln > f64::NEG_INFINITY && ln_lost <= ln + ln_tolerance {
                 let levels = found.iter().map(|of_level| of_level.ln).collect();
                 let farthest = found.iter().map(|of_level| of_level.half_width).max().unwrap_or(0);
-                return Some(Certified { lattice, band, farthest, levels, ln, ln_lost });
+                let extents = found.into_iter().map(|of_level| of_level.extents).collect();
+                return Some(Certified { lattice, band, farthest, levels, extents, ln, ln_lost });
             }
             floor = ln;
             if !is_exact {
@@ -216,9 +232,9 @@ impl Likelihood {
         let pass = |(level, bound): (&f64, &Bound)| {
             let level = self.law.at_level(*level);
             let guard = Guard { bound, ln_allowed };
-            let Pass { total, lost, half_width, .. } =
+            let Pass { total, lost, half_width, extents, .. } =
                 Forward::new(lattice, &self.law, level, &tables, band).guarded(guard).run(None);
-            Found { ln: total.ln(), lost, half_width }
+            Found { ln: total.ln(), lost, half_width, extents }
         };
         levels.zip(bounds).map(pass).collect()
     }

@@ -2,58 +2,14 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use rayon::prelude::*;
-
+use super::rows::{RowChoice, Rows};
 use super::{Explanation, Likelihood, Score};
 use crate::generate::thread_pool;
 use crate::grapheme::grapheme_count;
 use crate::io_error::IoError;
 use crate::pair::Pair;
-use crate::pairs::{PairChunk, Pairs, read_pairs};
-use crate::progress::{Observer, Progress, report};
-
-/// Which rows of each file are read; rows are counted from 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RowChoice {
-    /// Every row.
-    #[default]
-    All,
-    /// Rows 0, 2, 4, …
-    Even,
-    /// Rows 1, 3, 5, …
-    Odd,
-}
-
-impl RowChoice {
-    /// Whether row `row` of its file is read.
-    pub fn includes(self, row: u64) -> bool {
-        match self {
-            Self::All => true,
-            Self::Even => row.is_multiple_of(2),
-            Self::Odd => !row.is_multiple_of(2),
-        }
-    }
-
-    /// The rows of a chunk that are read, with their numbers.
-    pub(crate) fn of(self, chunk: &PairChunk) -> Vec<(u64, &Pair)> {
-        (chunk.first_row..).zip(&chunk.pairs).filter(|(row, _)| self.includes(*row)).collect()
-    }
-}
-
-impl FromStr for RowChoice {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "all" => Ok(Self::All),
-            "even" => Ok(Self::Even),
-            "odd" => Ok(Self::Odd),
-            _ => Err(format!("{name:?} is no choice of rows; give all, even or odd")),
-        }
-    }
-}
+use crate::progress::Observer;
 
 /// How [`score_pairs`] works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,29 +91,18 @@ pub fn score_pairs(
     sink: &mut dyn FnMut(Vec<PairScore>) -> Result<(), IoError>,
 ) -> Result<ScoreSummary, IoError> {
     let pool = thread_pool(options.threads)?;
-    let total = Pairs::rows_in(path)?;
-    let mut pairs = read_pairs(path)?;
     let mut summary = ScoreSummary {
         levels: likelihood.law().settings().levels.iter().map(|level| (*level, 0.0)).collect(),
         ..ScoreSummary::default()
     };
-    let mut done = 0;
-    while let Some(chunk) = pairs.next_chunk()? {
-        let chosen = options.rows.of(&chunk);
-        // Small groups, so that whoever watches sees the work go on.
-        for group in chosen.chunks(128) {
-            let scores: Vec<PairScore> =
-                pool.install(|| group.par_iter().map(|(_, pair)| score(likelihood, pair, options)).collect());
-            for ((row, pair), score) in group.iter().zip(&scores) {
-                summary.add(&chunk.file, *row, pair, score);
-            }
-            sink(scores)?;
-            let last = group.last().map_or(0, |(row, _)| row + 1 - chunk.first_row);
-            let progress = Progress { stage: "score", done: done + last, total, records: summary.pairs };
-            report(observer, progress)?;
+    let mut take = |file: &Path, group: &[(u64, &Pair)], scores: Vec<PairScore>| {
+        for ((row, pair), score) in group.iter().zip(&scores) {
+            summary.add(file, *row, pair, score);
         }
-        done += chunk.pairs.len() as u64;
-    }
+        sink(scores)
+    };
+    let work = |pair: &Pair| score(likelihood, pair, options);
+    Rows { path, choice: options.rows, pool: &pool }.map("score", work, observer, &mut take)?;
     summary.finish();
     Ok(summary)
 }

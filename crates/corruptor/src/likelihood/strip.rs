@@ -43,6 +43,14 @@ impl<W: Mass> Strip<W> {
         self.mass.iter().fold(W::ZERO, |sum, mass| sum.plus(*mass))
     }
 
+    /// Σ of the products of the cells of both.
+    pub(crate) fn dot(&self, other: &Self) -> W {
+        let from = self.from.max(other.from);
+        let cells = |strip: &'_ Self| from.saturating_sub(strip.from).min(strip.mass.len());
+        let pairs = self.mass[cells(self)..].iter().zip(&other.mass[cells(other)..]);
+        pairs.fold(W::ZERO, |sum, (a, b)| sum.plus(a.times(*b)))
+    }
+
     /// Adds `mass` at `at`, or to what is clipped.
     pub(crate) fn put(&mut self, at: usize, mass: W, clipped: &mut Clipped<W>) {
         if at < self.from {
@@ -173,6 +181,34 @@ impl<W: Mass> Emitting<W> {
         for (length, table) in lengths.iter().zip(tables) {
             for ((cell, mass), p) in target.mass[length - least..].iter_mut().zip(&source.mass).zip(table) {
                 *cell = cell.plus(mass.times(*p));
+            }
+        }
+    }
+
+    /// What one emission leads to from each cell of `before`, where `after` says what the cell after it is worth.
+    pub(crate) fn emit_into(&self, lengths: &[usize], after: &Strip<W>, before: &mut Strip<W>) {
+        for (length, table) in lengths.iter().zip(&self.tables) {
+            // The first cell whose emission ends in `after`, and the first past the last one.
+            let from = before.from.max(self.from).max(after.from.saturating_sub(*length));
+            let to = before.to().min(self.from + table.len()).min(after.to().saturating_sub(*length));
+            for at in from..to.max(from) {
+                let value = table[at - self.from].times(after.mass[at + length - after.from]);
+                let cell = &mut before.mass[at - before.from];
+                *cell = cell.plus(value);
+            }
+        }
+    }
+
+    /// What any number of emissions, each with the factor `again`, lead to: adds to each cell what the cells after it are worth.
+    pub(crate) fn emit_on_into(&self, lengths: &[usize], again: W, strip: &mut Strip<W>) {
+        for k in (0..strip.mass.len()).rev() {
+            let at = strip.from + k;
+            for (length, table) in lengths.iter().zip(&self.tables) {
+                let p = at.checked_sub(self.from).and_then(|place| table.get(place));
+                if let (Some(p), Some(after)) = (p, strip.mass.get(k + length)) {
+                    let value = again.times(*p).times(*after);
+                    strip.mass[k] = strip.mass[k].plus(value);
+                }
             }
         }
     }

@@ -3,7 +3,8 @@
 use object_store::Error;
 
 use super::location::{ObjectUrl, Scheme};
-use crate::io_error::{IoError, chain};
+use crate::causes::chain;
+use crate::io_error::IoError;
 
 /// Characters kept of a store's own words, which may be a whole page.
 const WORDS_KEPT: usize = 600;

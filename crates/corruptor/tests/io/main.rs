@@ -5,6 +5,7 @@ mod bad_input;
 mod corpus;
 mod documents;
 mod extract;
+mod fit;
 mod generate;
 mod golden;
 mod helpers;

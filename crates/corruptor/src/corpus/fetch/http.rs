@@ -10,9 +10,10 @@ use reqwest::blocking::{Client, Response};
 
 use super::retry::{Failure, with_retries};
 use super::{Fetched, SourceFile, has_changed, temporary};
+use crate::causes::chain;
 use crate::corpus::digest;
 use crate::corpus::kinds::HttpSource;
-use crate::io_error::{IoError, chain};
+use crate::io_error::IoError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longest time for one attempt at a whole file.

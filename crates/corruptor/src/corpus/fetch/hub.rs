@@ -8,9 +8,10 @@ use hf_hub::{HFClient, HFClientSync, HFError, split_id};
 use super::path::listing_digest;
 use super::retry::{Failure, with_retries};
 use super::{Fetched, SourceFile, has_changed};
+use crate::causes::chain;
 use crate::corpus::digest;
 use crate::corpus::kinds::HubSource;
-use crate::io_error::{IoError, chain};
+use crate::io_error::IoError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longest silence of a server.
