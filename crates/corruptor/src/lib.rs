@@ -37,6 +37,8 @@ pub mod fit;
 pub mod generate;
 mod grapheme;
 #[cfg(feature = "parquet")]
+mod guarded;
+#[cfg(feature = "parquet")]
 pub mod import;
 #[cfg(feature = "parquet")]
 pub mod inspect;
@@ -75,6 +77,8 @@ pub use distance::{cer, grapheme_distance};
 pub use edit::{Edit, EditError, apply_edits, compose_edits, minimize_edits};
 pub use event::{Event, EventError, invert, replay};
 pub use grapheme::{UNICODE_VERSION, grapheme_count, graphemes};
+#[cfg(feature = "parquet")]
+pub use guarded::guarded;
 #[cfg(feature = "parquet")]
 pub use io_error::IoError;
 pub use law::{ChannelLaw, LengthLaw, LevelLaw};

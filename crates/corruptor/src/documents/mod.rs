@@ -31,6 +31,7 @@ pub use unique::UniqueDocuments;
 pub(crate) use lines::Lines;
 pub(crate) use unique::digest;
 
+use crate::guarded::guarded;
 use crate::io_error::IoError;
 use crate::store::Fetcher;
 
@@ -168,7 +169,10 @@ impl Documents {
             Format::Text => Box::new(std::iter::once(text::read(file, stored, &options, counter))),
             Format::JsonLines => Box::new(jsonl::JsonLines::open(file, stored, options, counter)?),
             Format::Csv => Box::new(csv::Csv::open(file, stored, &options, counter)?),
-            Format::Parquet => Box::new(parquet::ParquetTexts::open(file, stored, &options, counter)?),
+            Format::Parquet => {
+                let open = || parquet::ParquetTexts::open(file, stored, &options, counter);
+                Box::new(guarded(open).map_err(IoError::parquet(&file.label))??)
+            }
         })
     }
 }

@@ -17,6 +17,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use super::files::InputFile;
 use super::open::seekable;
 use super::{Column, Document, DocumentOptions, Place, Record, Skip, SkipReason};
+use crate::guarded::guarded;
 use crate::io_error::IoError;
 
 /// Rows decoded at a time where all texts of a row group together are small.
@@ -149,16 +150,17 @@ impl Iterator for ParquetTexts {
             }
             // Its pages are done with; the next ones may be as large.
             self.current = None;
-            let batch = match self.batches.next() {
-                Some(Ok(batch)) => self.decode(&batch),
-                Some(Err(error)) => Err(IoError::arrow(&self.label)(error)),
-                None if self.rows == 0 => {
+            let batch = match guarded(|| self.batches.next()) {
+                Err(error) => Err(IoError::parquet(&self.label)(error)),
+                Ok(Some(Ok(batch))) => self.decode(&batch),
+                Ok(Some(Err(error))) => Err(IoError::arrow(&self.label)(error)),
+                Ok(None) if self.rows == 0 => {
                     // A file without rows is worth a word, once.
                     self.rows = 1;
                     let skip = Skip { place: Place::of(&self.label), reason: SkipReason::Empty };
                     return Some(Ok(Record::Skipped(skip)));
                 }
-                None => return None,
+                Ok(None) => return None,
             };
             match batch {
                 Ok(batch) => self.current = Some(batch),

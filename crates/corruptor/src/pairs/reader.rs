@@ -10,6 +10,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 
 use super::convert::from_batch;
 use super::schema::{check_schema, pair_schema};
+use crate::guarded::guarded;
 use crate::io_error::IoError;
 use crate::pair::Pair;
 use crate::store::{Fetcher, Location, Object, ObjectUrl, footer, objects};
@@ -139,10 +140,13 @@ impl Pairs {
                 let Some(source) = self.files.pop_front() else { return Ok(None) };
                 let next = self.files.front().and_then(|next| next.object.as_ref());
                 let stored = self.fetcher.open(&source.path, source.object.as_ref(), next)?;
-                self.current = Some(Current::open(source.path, stored)?);
+                let path = source.path.clone();
+                let open = guarded(|| Current::open(source.path, stored));
+                self.current = Some(open.map_err(IoError::parquet(&path))??);
                 continue;
             };
-            let Some(batch) = current.batches.next() else {
+            let Some(batch) = guarded(|| current.batches.next()).map_err(IoError::parquet(&current.file))?
+            else {
                 self.current = None;
                 continue;
             };

@@ -9,6 +9,7 @@ use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader
 use super::list::{Object, object};
 use super::location::Location;
 use super::remote;
+use crate::guarded::guarded;
 use crate::io_error::IoError;
 
 /// The last bytes of a Parquet file: the length of its metadata and a mark.
@@ -22,7 +23,8 @@ pub(crate) fn footer(path: &Path) -> Result<ParquetMetaData, IoError> {
     match Location::of(path)? {
         Location::Local(local) => {
             let file = File::open(&local).map_err(IoError::file("read", path))?;
-            ParquetMetaDataReader::new().parse_and_finish(&file).map_err(IoError::parquet(path))
+            let read = || ParquetMetaDataReader::new().parse_and_finish(&file);
+            guarded(read).flatten().map_err(IoError::parquet(path))
         }
         Location::Remote(url) => remote_footer(path, &object(&url)?),
     }
@@ -35,5 +37,5 @@ fn remote_footer(path: &Path, object: &Object) -> Result<ParquetMetaData, IoErro
     let tail = FooterTail::try_from(tail.as_slice()).map_err(IoError::parquet(path))?;
     let start = tail_start.checked_sub(tail.metadata_length() as u64).ok_or_else(no_parquet)?;
     let metadata = remote::read_range(object, start..tail_start)?;
-    ParquetMetaDataReader::decode_metadata(&metadata).map_err(IoError::parquet(path))
+    guarded(|| ParquetMetaDataReader::decode_metadata(&metadata)).flatten().map_err(IoError::parquet(path))
 }

@@ -42,6 +42,20 @@ fn invalid_utf8_is_skipped_with_its_byte() {
     }
 }
 
+/// On these files the Parquet reader panics.
+#[test]
+fn files_that_contradict_themselves_are_refused() {
+    let home = tempdir().unwrap();
+    let negative = include_bytes!("../../../../fuzz/seeds/parquet_documents/negative-offset.parquet");
+    let path = file(home.path(), "negative.parquet", negative);
+    let error = error_of(&path, &DocumentOptions::default());
+    assert!(error.contains("negative.parquet is not a whole Parquet file: "), "{error}");
+    let hollow = include_bytes!("../../../../fuzz/seeds/pairs/page-without-values.parquet");
+    let path = file(home.path(), "hollow.parquet", hollow);
+    let error = corruptor::pairs::read_pairs(&path).unwrap().find_map(Result::err).unwrap().to_string();
+    assert!(error.contains("hollow.parquet is not a whole Parquet file: "), "{error}");
+}
+
 #[test]
 fn empty_files_are_reported() {
     let home = tempdir().unwrap();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use arrow::array::RecordBatch;
-use corruptor::atomic::AtomicFile;
+use corruptor::{atomic::AtomicFile, guarded};
 use parquet::{
     arrow::{
         ARROW_SCHEMA_META_KEY, ArrowWriter,
@@ -51,7 +51,8 @@ impl Input {
     pub(super) fn open(path: &Path, settings: &BatchSettings) -> Result<Self, BatchError> {
         let file =
             File::open(path).map_err(|source| BatchError::Open { path: path.to_path_buf(), source })?;
-        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
+        let metadata = guarded(|| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))
+            .flatten()
             .map_err(|source| BatchError::Read { path: path.to_path_buf(), source })?;
         let plan = Plan::new(metadata.schema(), &settings.column, settings.existing, path)?;
         Ok(Self { path: path.to_path_buf(), file, metadata, plan })
@@ -82,7 +83,8 @@ impl Input {
         let mut summary = Summary::default();
         let mut last_failure = None;
         for (index, row_group) in self.metadata.metadata().row_groups().iter().enumerate() {
-            for batch in self.batches(index, row_group)? {
+            let mut batches = self.batches(index, row_group)?;
+            while let Some(batch) = guarded(|| batches.next()).map_err(|error| self.read_error(error))? {
                 let batch = batch.map_err(|error| self.read_error(error.into()))?;
                 let (rows, part, failure) = self.restore_batch(&batch, model, settings, watch)?;
                 summary.add(&part);
@@ -109,11 +111,13 @@ impl Input {
     ) -> Result<impl Iterator<Item = Result<RecordBatch, arrow::error::ArrowError>> + use<>, BatchError> {
         let file =
             self.file.try_clone().map_err(|source| BatchError::Open { path: self.path.clone(), source })?;
-        ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-            .with_row_groups(vec![index])
-            .with_batch_size(chunk_rows(row_group))
-            .build()
-            .map_err(|error| self.read_error(error))
+        let build = || {
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+                .with_row_groups(vec![index])
+                .with_batch_size(chunk_rows(row_group))
+                .build()
+        };
+        guarded(build).flatten().map_err(|error| self.read_error(error))
     }
 
     /// The output rows of `batch`, their counts, and the last failure among them.
