@@ -23,7 +23,7 @@ CHANNELS = {
     "rates from 0.001 to 0.016": ([0.016, 0.001, 0.004, 0.002, 0.008], [1.0, 2.5, 1.5, 4.0, 2.5]),
     "little noise": ([0.001, 0.002, 0.0015, 0.001, 0.001], [1.2, 1.1, 1.4, 2.0, 4.0]),
 }
-# Share of the corpus that is fitted: three million graphemes of the default one; chance is 2 % of a rate of 0.001 then.
+# Share of the corpus that is fitted: four million graphemes of the default one; chance is 2 % of a rate of 0.001 then.
 SHARE = 0.3
 # What scoring and fitting have in common where pairs are real.
 REAL = ["corrupt.escape=1e-4", *(f"corrupt.{operation}.tail=0.1" for operation in OPERATIONS)]

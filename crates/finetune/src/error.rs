@@ -93,8 +93,17 @@ pub enum FinetuneError {
         /// What is wrong with it.
         what: String,
     },
+    /// The output directory already holds a model.
+    #[error("{} holds a model: replace it with --overwrite, or name another directory with --out", path.display())]
+    ModelTaken {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// No prior can be made of the texts.
+    #[error(transparent)]
+    Prior(restorer::ngram::BuildError),
     /// A model family that cannot be trained.
-    #[error("[model] family = \"{family}\" is not one that can be trained; known: tagger")]
+    #[error("[model] family = \"{family}\" is not one that can be trained; known: tagger, ngram")]
     Family {
         /// The family asked for.
         family: String,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use corruptor::Recipe;
 use restorer::tagger::{Tagger, TaggerConfig};
 use restorer::{DeviceChoice, LoadOptions, Restorer};
 use serde::Deserialize;
@@ -18,32 +19,60 @@ pub struct ModelSource {
     pub device: DeviceChoice,
 }
 
+/// What is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// The edit tagger, on pairs.
+    Tagger,
+    /// The byte n-gram model, counted from texts.
+    Ngram,
+}
+
 /// The one key of `[model]` that every family has.
 #[derive(Deserialize)]
-struct Family {
-    #[serde(default = "Family::default_name")]
+struct FamilyName {
+    #[serde(default = "FamilyName::default_name")]
     family: String,
 }
 
-impl Family {
+impl FamilyName {
     fn default_name() -> String {
         "tagger".to_owned()
     }
 }
 
-/// Trains the model that the recipe names.
+impl Family {
+    /// The family that a recipe names.
+    ///
+    /// # Errors
+    /// If it is unknown.
+    pub fn of(recipe: &Recipe) -> Result<Self, FinetuneError> {
+        let FamilyName { family } = recipe.table("model")?;
+        match family.as_str() {
+            "tagger" => Ok(Self::Tagger),
+            "ngram" => Ok(Self::Ngram),
+            _ => Err(FinetuneError::Family { family }),
+        }
+    }
+}
+
+/// Trains the model that the recipe names on its pairs.
 ///
 /// # Errors
-/// As [`train`], and if the family is unknown or the model cannot be made or loaded.
+/// As [`train`], and if the family is unknown or not trained on pairs, or the model cannot be made or loaded.
 pub fn train_recipe(mut options: TrainOptions, source: &ModelSource) -> Result<Outcome, FinetuneError> {
-    let Family { family } = options.recipe.table("model")?;
-    match family.as_str() {
-        "tagger" => {
+    match Family::of(&options.recipe)? {
+        Family::Tagger => {
             let model = tagger(&options, source)?;
             options.init = source.init.is_some().then(|| model.info().digest.clone());
             train(&model, &options)
         }
-        _ => Err(FinetuneError::Family { family }),
+        Family::Ngram => Err(FinetuneError::Setting {
+            table: "model",
+            key: "family",
+            value: "\"ngram\"".to_owned(),
+            expected: "a family that is trained on pairs: tagger (a prior is counted from texts)",
+        }),
     }
 }
 

@@ -5,6 +5,7 @@
 //! - [`batch`] cuts labelled pairs into token-budget batches, bucketed by length.
 //! - [`optimizer`] is `AdamW` for dense parameters and row-wise Adagrad for large embedding tables; [`schedule`] their learning rate.
 //! - [`evaluate`] measures a checkpoint: CER before and after, exact matches, harm, intervals; [`sets`] makes its sets.
+//! - [`ngram`] counts a corpus into a prior.
 //! - [`settings`] are the recipe's `[train]` and `[evaluate]` tables.
 
 pub mod batch;
@@ -12,6 +13,7 @@ pub mod data;
 mod error;
 pub mod evaluate;
 mod family;
+pub mod ngram;
 pub mod optimizer;
 mod progress;
 pub mod schedule;
@@ -23,6 +25,6 @@ pub mod train;
 pub mod workers;
 
 pub use error::FinetuneError;
-pub use family::{ModelSource, train_recipe};
+pub use family::{Family, ModelSource, train_recipe};
 pub use progress::Progress;
 pub use stop::{Stop, StopReason};

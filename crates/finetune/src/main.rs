@@ -14,10 +14,11 @@ use clap::Parser;
 use corruptor::atomic::AtomicFile;
 use corruptor::{Recipe, Split};
 use finetune::evaluate::{EvaluateOptions, evaluate, html, table, update_card, write_plots};
+use finetune::ngram::{PriorOptions, train_prior};
 use finetune::settings::EvaluateSettings;
 use finetune::train::{Existing, Outcome, TrainOptions};
 use finetune::workers::Workers;
-use finetune::{FinetuneError, ModelSource, Stop, StopReason, data, train_recipe};
+use finetune::{Family, FinetuneError, ModelSource, Stop, StopReason, data, train_recipe};
 use restorer::LoadOptions;
 
 use crate::args::{Cli, Command, DeviceArgs, EvaluateArgs, TrainArgs};
@@ -46,26 +47,18 @@ fn main() -> ExitCode {
 
 fn run_train(args: TrainArgs) -> Result<ExitCode> {
     let recipe = Recipe::load(&args.recipe)?.with_overrides(&args.overrides)?;
-    let recipe = data::resolved_recipe(recipe, &args.pairs.join(Split::Train.name()))?;
-    let signalled = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-        // A second signal ends the program at once; the last state on disk is complete.
-        signal_hook::flag::register_conditional_shutdown(signal, i32::from(STOPPED), Arc::clone(&signalled))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&signalled)))
-            .context("cannot listen for SIGTERM and SIGINT")?;
+    if Family::of(&recipe)? == Family::Ngram {
+        return run_prior(args, recipe);
     }
-    let budget = args.max_minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));
+    let recipe = data::resolved_recipe(recipe, &args.pairs.join(Split::Train.name()))?;
+    let stop = stop(&args)?;
     let options = TrainOptions {
         recipe,
         pairs: args.pairs,
         out: args.out,
         init: None,
-        existing: match (args.resume, args.overwrite) {
-            (true, _) => Existing::Resume,
-            (_, true) => Existing::Overwrite,
-            _ => Existing::Refuse,
-        },
-        stop: Stop::new(budget, signalled),
+        existing: existing(args.resume, args.overwrite),
+        stop,
         threads: start_threads(args.device)?,
         progress: true,
     };
@@ -87,6 +80,50 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
             Ok(ExitCode::from(STOPPED))
         }
     }
+}
+
+/// Counts a prior.
+fn run_prior(args: TrainArgs, recipe: Recipe) -> Result<ExitCode> {
+    start_threads(args.device)?;
+    let options = PriorOptions {
+        recipe,
+        stop: stop(&args)?,
+        existing: existing(args.resume, args.overwrite),
+        corpus: args.corpus,
+        out: args.out,
+        note: say,
+    };
+    match train_prior(&options)? {
+        Some(metrics) => {
+            print(&format!("{metrics:#}\n"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        None => {
+            say("stopped; nothing was written");
+            Ok(ExitCode::from(STOPPED))
+        }
+    }
+}
+
+fn existing(resume: bool, overwrite: bool) -> Existing {
+    match (resume, overwrite) {
+        (true, _) => Existing::Resume,
+        (_, true) => Existing::Overwrite,
+        _ => Existing::Refuse,
+    }
+}
+
+/// The budget of this call, and the signals that end it.
+fn stop(args: &TrainArgs) -> Result<Stop> {
+    let signalled = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        // A second signal ends the program at once; the last state on disk is complete.
+        signal_hook::flag::register_conditional_shutdown(signal, i32::from(STOPPED), Arc::clone(&signalled))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&signalled)))
+            .context("cannot listen for SIGTERM and SIGINT")?;
+    }
+    let budget = args.max_minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));
+    Ok(Stop::new(budget, signalled))
 }
 
 fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {

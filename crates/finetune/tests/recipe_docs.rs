@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use corruptor::corpus::CorpusSettings;
 use corruptor::{CorruptSettings, Recipe};
+use finetune::ngram::NgramSettings;
 use finetune::settings::{EvaluateSettings, TrainSettings};
 use restorer::tagger::TaggerConfig;
 use serde::Serialize;
@@ -11,13 +12,16 @@ use serde_json::Value;
 
 const DOCS: &str = include_str!("../../../docs/recipes.md");
 
-/// The keys of a table with their documented defaults: the rows `| key | unit | default | meaning |` of its section.
-fn documented(table: &str) -> Value {
-    let section = DOCS.split("\n## ").find(|section| section.starts_with(&format!("`[{table}]`")));
+/// The keys of a table with their documented defaults: the rows `| key | unit | default | meaning |` of the section with this
+/// heading; keys without one are left out.
+fn documented(table: &str, heading: &str) -> Value {
+    let section = DOCS.split("\n## ").find(|section| section.starts_with(heading));
     let mut toml = format!("[{table}]\n");
     for row in section.expect("a section for the table").lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
-        if let [key, _unit, default, _meaning] = cells[..] {
+        if let [key, _unit, default, _meaning] = cells[..]
+            && default != "none"
+        {
             writeln!(toml, "{} = {}", key.trim_matches('`'), default.trim_matches('`')).unwrap();
         }
     }
@@ -42,7 +46,15 @@ fn same(a: &Value, b: &Value) -> bool {
 }
 
 fn check(table: &str, defaults: &impl Serialize) {
-    let (documented, actual) = (documented(table), serde_json::to_value(defaults).expect("settings as JSON"));
+    check_section(table, &format!("`[{table}]`"), defaults);
+}
+
+fn check_section(table: &str, heading: &str, defaults: &impl Serialize) {
+    let mut actual = serde_json::to_value(defaults).expect("settings as JSON");
+    if let Value::Object(keys) = &mut actual {
+        keys.retain(|_, value| !value.is_null());
+    }
+    let documented = documented(table, heading);
     assert!(same(&documented, &actual), "[{table}]\ndocumented: {documented:#}\nin the code: {actual:#}");
 }
 
@@ -51,6 +63,7 @@ fn the_documentation_has_the_keys_and_defaults_of_the_code() {
     check("corpus", &CorpusSettings::default());
     check("corrupt", &CorruptSettings::default());
     check("model", &TaggerConfig::default());
+    check_section("model", "`[model]` of a prior", &NgramSettings::default());
     check("train", &TrainSettings::default());
     check("evaluate", &EvaluateSettings::default());
 }

@@ -112,6 +112,14 @@ impl CheckpointFiles {
     }
 }
 
+/// Writes a file of indented JSON, as [`write_whole`] does.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RestoreError> {
+    let mut text = serde_json::to_vec_pretty(value)
+        .map_err(|e| RestoreError::Format { path: path.to_owned(), message: e.to_string() })?;
+    text.push(b'\n');
+    write_whole(path, &text)
+}
+
 /// Writes a file so that it appears whole or not at all: temporary name beside it, fsync, rename.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RestoreError> {
     let error = |source| RestoreError::Io { path: path.to_owned(), source };

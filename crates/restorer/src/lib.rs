@@ -5,14 +5,18 @@
 //!   checkpoint of any family.
 //! - [`tagger`] is the built-in family, a byte-level edit tagger.
 //! - [`layers`] holds the differentiable layers that the families are made of.
+//! - [`prior`] is what channel decoding asks how probable a text is; [`ngram`] is the prior that is counted.
 //! - [`train`] is what a family offers to a training loop, [`metrics`] how restorations are judged.
 
+mod bytes;
 pub mod checkpoint;
 mod device;
 mod error;
 pub mod layers;
 mod load;
 pub mod metrics;
+pub mod ngram;
+pub mod prior;
 mod restorer;
 mod rounds;
 mod table;
@@ -20,6 +24,7 @@ pub mod tagger;
 mod threads;
 pub mod train;
 
+pub use bytes::SharedBytes;
 pub use device::DeviceChoice;
 pub use error::RestoreError;
 pub use load::{LoadOptions, load, load_embedded};

@@ -13,7 +13,7 @@ use super::model::{BYTE_TABLE_NAME, NGRAM_TABLE_NAME};
 use super::quantized::{dequantize, quantize};
 use super::{Tagger, features};
 use crate::checkpoint::{
-    CONFIG, CheckpointFiles, RESTORER, RESTORER_VERSION, RestorerJson, WEIGHTS, write_whole,
+    CONFIG, CheckpointFiles, RESTORER, RESTORER_VERSION, RestorerJson, WEIGHTS, write_json, write_whole,
 };
 use crate::error::RestoreError;
 use crate::table::RowTable;
@@ -27,13 +27,6 @@ pub(super) fn save(model: &Tagger, dir: &Path, meta: &CheckpointMeta) -> Result<
     write_json(&dir.join(CONFIG), &config_json(model.config()))?;
     write_json(&dir.join(RESTORER), &restorer_json(model.config(), meta))?;
     write_whole(&dir.join(WEIGHTS), &weights)
-}
-
-fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), RestoreError> {
-    let mut text = serde_json::to_vec_pretty(value)
-        .map_err(|e| RestoreError::Format { path: path.to_owned(), message: e.to_string() })?;
-    text.push(b'\n');
-    write_whole(path, &text)
 }
 
 fn config_json(config: &TaggerConfig) -> serde_json::Value {
@@ -148,7 +141,12 @@ fn read_config(files: &CheckpointFiles) -> Result<TaggerConfig, RestoreError> {
     let model_type = value.remove("model_type");
     if model_type.as_ref().and_then(|m| m.as_str()) != Some(MODEL_TYPE) {
         let found = model_type.unwrap_or_default();
-        let message = format!("model_type is {found}; this version restores with \"{MODEL_TYPE}\"");
+        let hint = if found == crate::ngram::MODEL_TYPE {
+            "; a prior says how probable a text is, and restores nothing by itself"
+        } else {
+            ""
+        };
+        let message = format!("model_type is {found}; this version restores with \"{MODEL_TYPE}\"{hint}");
         return Err(RestoreError::Format { path: files.path(CONFIG), message });
     }
     value.remove("architectures");

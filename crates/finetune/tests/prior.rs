@@ -1,0 +1,110 @@
+//! `finetune train` where the family is `ngram`: a corpus in, a checkpoint out.
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use corruptor::{Split, SplitShares, passages, split_of};
+use predicates::str::contains;
+use restorer::ngram::NgramModel;
+use restorer::prior::bits;
+use tempfile::tempdir;
+
+const RECIPE: &str =
+    "[corpus]\nvalid_share = 0.2\ntest_share = 0.2\n[model]\nfamily = \"ngram\"\norder = 6\nmax_mib = 1.0\n";
+
+/// A document of sentences, each of a few words.
+fn document(number: usize) -> String {
+    const WORDS: [&str; 12] = [
+        "whale", "Union", "ship", "people", "naïve", "law", "sea", "peace", "captain", "of the", "was",
+        "and the",
+    ];
+    let word = |k: usize| WORDS[(number * 7 + k * k * 5 + k * number) % WORDS.len()];
+    let sentence = |s: usize| format!("The {} {} {}.", word(s), word(s + 3), word(s + 5));
+    format!("Document {number}. {}", (0..60).map(sentence).collect::<Vec<_>>().join(" "))
+}
+
+fn corpus(home: &Path, documents: usize) {
+    fs::create_dir_all(home.join("texts")).unwrap();
+    for number in 0..documents {
+        fs::write(home.join(format!("texts/{number}.txt")), document(number)).unwrap();
+    }
+    fs::write(home.join("recipe.toml"), RECIPE).unwrap();
+}
+
+fn train(home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("finetune"));
+    command.current_dir(home).args(["train", "--recipe", "recipe.toml", "--corpus", "texts"]).args(arguments);
+    command
+}
+
+#[test]
+fn a_corpus_becomes_a_prior() {
+    let home = tempdir().unwrap();
+    corpus(home.path(), 60);
+    let said = train(home.path(), &["--out", "prior"]).assert().success();
+    let metrics: serde_json::Value = serde_json::from_slice(&said.get_output().stdout).unwrap();
+    let stderr = String::from_utf8_lossy(&said.get_output().stderr).into_owned();
+    assert!(stderr.contains("kneser-ney, pruned by entropy: ") && stderr.contains("are little"), "{stderr}");
+    let (model, config) = NgramModel::load(&home.path().join("prior")).unwrap();
+    assert_eq!(config.order, 6);
+    assert_eq!(metrics["ngrams_kept"], model.arcs());
+    let shares = SplitShares { valid: 0.2, test: 0.2 };
+    let training = (0..60).map(document).filter(|text| split_of(text, shares) == Split::Train);
+    let bytes = |text: String| passages(&text, 256, 16).map(|range| range.len() as u64).sum::<u64>();
+    assert_eq!(metrics["train_bytes"], training.map(bytes).sum::<u64>());
+    let test = metrics["test_bits_per_byte"].as_f64().unwrap();
+    assert!(test > 0.0 && test < 2.0, "{test}");
+    let strange = bits(&model, "Qzx jkv wqp!") / 12.0;
+    assert!(strange > 3.0 * test, "{strange}");
+    for file in ["README.md", "metrics.json", "config.json", "restorer.json"] {
+        assert!(fs::read_to_string(home.path().join("prior").join(file)).unwrap().len() > 40, "{file}");
+    }
+    // The same texts give the same files, on any number of threads.
+    train(home.path(), &["--out", "again", "--threads", "1"]).assert().success();
+    for file in ["model.safetensors", "restorer.json", "config.json", "README.md"] {
+        let read = |run: &str| fs::read(home.path().join(run).join(file)).unwrap();
+        assert!(read("prior") == read("again"), "{file}");
+    }
+    let mut restore = Command::new(assert_cmd::cargo::cargo_bin("finetune"));
+    restore.current_dir(home.path()).args(["evaluate", "--model", "prior", "--pairs", "nowhere"]);
+    restore.assert().failure().stderr(contains("a prior says how probable a text is"));
+}
+
+#[test]
+fn bad_input_is_refused_and_leaves_nothing() {
+    let home = tempdir().unwrap();
+    corpus(home.path(), 12);
+    let refused = |arguments: &[&str], message: &str| {
+        train(home.path(), &[&["--out", "prior"], arguments].concat())
+            .assert()
+            .failure()
+            .stderr(contains(message));
+        assert!(!home.path().join("prior").exists(), "{message}");
+    };
+    refused(&["--set", "model.max_mib=0.001"], "raise `model.max_mib`");
+    refused(&["--set", "model.order=11"], "[model] order = 11");
+    refused(&["--set", "model.smoothing=good"], "model.smoothing");
+    refused(&["--set", "model.layers=3"], "unknown key `model.layers`");
+    refused(&["--set", "model.family=bigram"], "known: tagger, ngram");
+    refused(&["--set", "corpus.test_share=1.0", "--set", "corpus.valid_share=0.0"], "no text to count");
+    refused(&["--corpus", "nowhere"], "nowhere");
+    train(home.path(), &["--out", "prior"]).assert().success();
+    train(home.path(), &["--out", "prior"]).assert().failure().stderr(contains("--overwrite"));
+    train(home.path(), &["--out", "prior", "--overwrite"]).assert().success();
+    let path = home.path().join("prior/model.safetensors");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let error = NgramModel::load(&home.path().join("prior")).unwrap_err().to_string();
+    assert!(error.contains("model.safetensors") && error.contains("is the file complete?"), "{error}");
+}
+
+#[test]
+fn without_validation_documents_a_good_choice_is_made() {
+    let home = tempdir().unwrap();
+    corpus(home.path(), 3);
+    let all = ["--out", "prior", "--set", "corpus.valid_share=0.0", "--set", "corpus.test_share=0.0"];
+    let said = train(home.path(), &all).assert().success().stderr(contains("kneser-ney"));
+    let metrics: serde_json::Value = serde_json::from_slice(&said.get_output().stdout).unwrap();
+    assert!(metrics["valid_bits_per_byte"].is_null() && metrics["smoothing"] == "kneser-ney");
+}
