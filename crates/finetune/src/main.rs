@@ -93,16 +93,12 @@ fn run_prior(args: TrainArgs, recipe: Recipe) -> Result<ExitCode> {
         out: args.out,
         note: say,
     };
-    match train_prior(&options)? {
-        Some(metrics) => {
-            print(&format!("{metrics:#}\n"))?;
-            Ok(ExitCode::SUCCESS)
-        }
-        None => {
-            say("stopped; nothing was written");
-            Ok(ExitCode::from(STOPPED))
-        }
-    }
+    let Some(metrics) = train_prior(&options)? else {
+        say("stopped; nothing was written");
+        return Ok(ExitCode::from(STOPPED));
+    };
+    print(&format!("{metrics:#}\n"))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn existing(resume: bool, overwrite: bool) -> Existing {

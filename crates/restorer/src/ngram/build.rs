@@ -130,7 +130,7 @@ pub fn build(
         for pruning in &options.prunings {
             let worth = worth(&levels, &smoothed, *pruning);
             let Some(least) = threshold(&levels, &worth, options.max_bytes, table_bytes) else {
-                let least_bytes = table_bytes(levels.levels[0].symbols.len() as u64, 1);
+                let least_bytes = table_bytes(levels.all[0].symbols.len() as u64, 1);
                 return Err(BuildError::Budget { max_bytes: options.max_bytes, least_bytes });
             };
             let table = |error: &dyn std::fmt::Display| BuildError::Table(error.to_string());

@@ -85,7 +85,7 @@ pub(super) type CountsOfCounts = [[u64; 4]; MAX_ORDER];
 #[derive(Debug)]
 pub(super) struct Levels {
     /// From unigrams on.
-    pub(super) levels: Vec<Level>,
+    pub(super) all: Vec<Level>,
     pub(super) counts_of_counts: CountsOfCounts,
     /// N-grams before rare ones were cut off.
     pub(super) distinct: u64,
@@ -112,7 +112,7 @@ impl Levels {
         let mut levels = building.finish();
         link(&mut levels);
         let distinct = histogram.iter().flatten().sum();
-        Ok(Self { levels, counts_of_counts, distinct })
+        Ok(Self { all: levels, counts_of_counts, distinct })
     }
 }
 

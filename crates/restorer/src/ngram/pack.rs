@@ -59,7 +59,7 @@ impl<'a> Pruned<'a> {
         let arcs: Vec<Vec<bool>> =
             worth.iter().map(|level| level.par_iter().map(|worth| *worth >= least).collect()).collect();
         let mut next = 0;
-        let ids = levels.levels.iter().zip(&arcs).enumerate().map(|(depth, (level, kept))| {
+        let ids = levels.all.iter().zip(&arcs).enumerate().map(|(depth, (level, kept))| {
             let id = |node: usize| {
                 let is_kept = depth == 0 || level.arcs(node).any(|arc| kept[arc]);
                 next += u32::from(is_kept);
@@ -75,7 +75,7 @@ impl<'a> Pruned<'a> {
     fn link(&self, depth: usize, node: usize) -> u32 {
         let (mut depth, mut node) = (depth, node);
         while depth > 0 {
-            (depth, node) = (depth - 1, self.levels.levels[depth].nodes[node].suffix as usize);
+            (depth, node) = (depth - 1, self.levels.all[depth].nodes[node].suffix as usize);
             if self.ids[depth][node] != NONE {
                 return self.ids[depth][node];
             }
@@ -84,7 +84,7 @@ impl<'a> Pruned<'a> {
     }
 
     fn has_child(&self, depth: usize, arc: usize) -> bool {
-        let child = self.levels.levels[depth].children[arc];
+        let child = self.levels.all[depth].children[arc];
         child != NONE && self.ids[depth + 1][child as usize] != NONE
     }
 }
@@ -102,7 +102,7 @@ struct Weighed {
 impl Weighed {
     /// With the probabilities that shorter contexts have under the table.
     fn new(pruned: &Pruned<'_>, smoothed: &Smoothed, depth: usize, shorter_p: &[f32]) -> Self {
-        let level = &pruned.levels.levels[depth];
+        let level = &pruned.levels.all[depth];
         if depth == 0 {
             return Self { codes: vec![0; level.symbols.len()], weights: vec![0], p: smoothed.p[0].clone() };
         }
@@ -148,9 +148,9 @@ impl Packed {
     /// Keeps the n-grams that are worth at least `least`.
     pub(super) fn new(levels: &Levels, smoothed: &Smoothed, worth: &[Vec<f32>], least: f32) -> Self {
         let pruned = Pruned::new(levels, worth, least);
-        let mut packed = Self { unigrams: unigrams(&levels.levels[0], smoothed), ..Self::default() };
+        let mut packed = Self { unigrams: unigrams(&levels.all[0], smoothed), ..Self::default() };
         let mut shorter_p = Vec::new();
-        for (depth, level) in levels.levels.iter().enumerate() {
+        for (depth, level) in levels.all.iter().enumerate() {
             let weighed = Weighed::new(&pruned, smoothed, depth, &shorter_p);
             for node in (0..level.node_count()).filter(|node| pruned.ids[depth][*node] != NONE) {
                 packed.links.push(pruned.link(depth, node));

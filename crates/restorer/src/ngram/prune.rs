@@ -13,9 +13,9 @@ const CLASSES: usize = 1 << (31 - CLASS_SHIFT);
 
 /// What each n-gram is worth, at least as much as those that it begins: by level, then by arc.
 pub(super) fn worth(levels: &Levels, smoothed: &Smoothed, pruning: Pruning) -> Vec<Vec<f32>> {
-    let mut worth: Vec<Vec<f32>> = Vec::with_capacity(levels.levels.len());
-    for depth in (0..levels.levels.len()).rev() {
-        let level = &levels.levels[depth];
+    let mut worth: Vec<Vec<f32>> = Vec::with_capacity(levels.all.len());
+    for depth in (0..levels.all.len()).rev() {
+        let level = &levels.all[depth];
         let below = worth.last();
         let of_node = |node: usize| {
             let own = match pruning {
@@ -28,7 +28,7 @@ pub(super) fn worth(levels: &Levels, smoothed: &Smoothed, pruning: Pruning) -> V
                 match (level.children[arc], below) {
                     (NONE, _) | (_, None) => own,
                     (child, Some(below)) => {
-                        let arcs = levels.levels[depth + 1].arcs(child as usize);
+                        let arcs = levels.all[depth + 1].arcs(child as usize);
                         below[arcs].iter().copied().fold(own, f32::max)
                     }
                 }
@@ -44,7 +44,7 @@ pub(super) fn worth(levels: &Levels, smoothed: &Smoothed, pruning: Pruning) -> V
 /// By how much, in nats over the whole text, the model would be worse without each n-gram of a context: Stolcke 1998, where the
 /// probability of the context is its share of the text.
 fn relative_entropies(levels: &Levels, smoothed: &Smoothed, depth: usize, node: usize) -> Vec<f32> {
-    let level = &levels.levels[depth];
+    let level = &levels.all[depth];
     let arcs = level.arcs(node);
     if depth == 0 {
         return vec![f32::MAX; arcs.len()];
@@ -77,10 +77,12 @@ pub(super) fn threshold(
     let mut arcs = vec![0u64; CLASSES];
     let mut nodes = vec![0u64; CLASSES];
     let class = |worth: f32| (worth.to_bits() >> CLASS_SHIFT) as usize;
-    for (level, worth) in levels.levels.iter().zip(worth) {
+    for (level, worth) in levels.all.iter().zip(worth) {
         for node in 0..level.node_count() {
             let of_node = &worth[level.arcs(node)];
-            of_node.iter().for_each(|worth| arcs[class(*worth)] += 1);
+            for worth in of_node {
+                arcs[class(*worth)] += 1;
+            }
             nodes[class(of_node.iter().copied().fold(0.0, f32::max))] += 1;
         }
     }

@@ -59,11 +59,11 @@ pub(super) struct Smoothed {
 impl Smoothed {
     pub(super) fn new(levels: &Levels, smoothing: Smoothing) -> Self {
         let uniform = 1.0 / symbol_kinds() as f64;
-        let mut p: Vec<Vec<f32>> = Vec::with_capacity(levels.levels.len());
+        let mut p: Vec<Vec<f32>> = Vec::with_capacity(levels.all.len());
         let mut unseen = uniform;
-        for (depth, level) in levels.levels.iter().enumerate() {
+        for (depth, level) in levels.all.iter().enumerate() {
             let counts = match smoothing {
-                Smoothing::KneserNey => continuations(level, levels.levels.get(depth + 1)),
+                Smoothing::KneserNey => continuations(level, levels.all.get(depth + 1)),
                 Smoothing::WittenBell | Smoothing::ModifiedDiscounting => None,
             };
             let rule = match &counts {
@@ -72,12 +72,12 @@ impl Smoothed {
             };
             let count =
                 |arc: usize| counts.as_ref().map_or(level.counts[arc], |counts| u64::from(counts[arc]));
-            let followers = |node: usize| match &counts {
-                None => level.nodes[node].followers,
-                Some(_) => {
-                    let predicted = level.arcs(node).filter(|arc| level.symbols[*arc] != START);
-                    predicted.fold(Followers::default(), |followers, arc| followers.and(count(arc)))
+            let followers = |node: usize| {
+                if counts.is_none() {
+                    return level.nodes[node].followers;
                 }
+                let predicted = level.arcs(node).filter(|arc| level.symbols[*arc] != START);
+                predicted.fold(Followers::default(), |followers, arc| followers.and(count(arc)))
             };
             let shorter = p.last();
             let of_node = |node: usize| {

@@ -13,7 +13,9 @@ const TEXT: &str = "In the beginning there was the word, and the word was with t
 
 fn count<S: AsRef<str>>(texts: &[S], order: usize) -> RawCounts {
     let mut counter = Counter::new(order);
-    texts.iter().for_each(|text| counter.add(text.as_ref()).unwrap());
+    for text in texts {
+        counter.add(text.as_ref()).unwrap();
+    }
     counter.finish().unwrap()
 }
 
