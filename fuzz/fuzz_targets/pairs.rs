@@ -5,9 +5,9 @@ use corruptor::inspect::{InspectOptions, html_report, inspect};
 use corruptor::pairs::{PairMetadata, read_pairs};
 use corruptor::progress::unobserved;
 use libfuzzer_sys::fuzz_target;
-use revertant_fuzz::{pass_parquet_panics, with_scratch};
+use revertant_fuzz::{pass_guarded_panics, with_scratch};
 
-fuzz_target!(init: pass_parquet_panics(), |bytes: &[u8]| {
+fuzz_target!(init: pass_guarded_panics(), |bytes: &[u8]| {
     with_scratch(|scratch| {
         let path = scratch.write("pairs.parquet", bytes);
         drop(PairMetadata::read(&path).map_err(|error| error.to_string()));

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use revertant_fuzz::{pass_parquet_panics, read_documents, with_scratch};
+use revertant_fuzz::{pass_guarded_panics, read_documents, with_scratch};
 
-fuzz_target!(init: pass_parquet_panics(), |bytes: &[u8]| {
+fuzz_target!(init: pass_guarded_panics(), |bytes: &[u8]| {
     with_scratch(|scratch| read_documents(&scratch.write("in.parquet", bytes)));
 });

@@ -78,7 +78,7 @@ pub use edit::{Edit, EditError, apply_edits, compose_edits, minimize_edits};
 pub use event::{Event, EventError, invert, replay};
 pub use grapheme::{UNICODE_VERSION, grapheme_count, graphemes};
 #[cfg(feature = "parquet")]
-pub use guarded::guarded;
+pub use guarded::{guarded, is_guarded};
 #[cfg(feature = "parquet")]
 pub use io_error::IoError;
 pub use law::{ChannelLaw, LengthLaw, LevelLaw};

@@ -8,6 +8,7 @@ mod score;
 mod watch;
 
 use std::io::{self, Write as _};
+use std::panic;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -16,6 +17,7 @@ use arguments::{Arguments, Command};
 
 /// Parses the command line and runs the command.
 pub(crate) fn main() -> ExitCode {
+    keep_guarded_panics_quiet();
     let done = match Arguments::parse().command {
         Command::Corpus(arguments) => commands::corpus(&arguments),
         Command::Generate(arguments) => commands::generate(arguments),
@@ -34,6 +36,16 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A panic that becomes an error is told by that error alone.
+fn keep_guarded_panics_quiet() {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if !corruptor::is_guarded() {
+            hook(panic);
+        }
+    }));
 }
 
 /// Whoever read our output has read enough.

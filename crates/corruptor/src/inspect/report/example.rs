@@ -98,7 +98,7 @@ fn write_event(page: &mut String, event: &Event) -> fmt::Result {
     };
     let title = format!(
         "{op}, bytes {start} to {}, {}: {} becomes {}",
-        start + length,
+        u64::from(*start) + u64::from(*length),
         counted(span as u64, "grapheme"),
         quoted(removed),
         quoted(replacement)
