@@ -92,6 +92,13 @@ fn bad_input_is_refused_and_leaves_nothing() {
     train(home.path(), &["--out", "prior"]).assert().success();
     train(home.path(), &["--out", "prior"]).assert().failure().stderr(contains("--overwrite"));
     train(home.path(), &["--out", "prior", "--overwrite"]).assert().success();
+    train(home.path(), &["--out", "prior", "--resume"]).assert().success();
+    let other = home.path().join("tagger");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("config.json"), "{\"model_type\": \"revertant-tagger\"}").unwrap();
+    fs::write(other.join("model.safetensors"), "hours of training").unwrap();
+    train(home.path(), &["--out", "tagger", "--resume"]).assert().failure().stderr(contains("holds a model"));
+    assert_eq!(fs::read(other.join("model.safetensors")).unwrap(), b"hours of training");
     let path = home.path().join("prior/model.safetensors");
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();

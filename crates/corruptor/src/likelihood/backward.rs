@@ -1,6 +1,7 @@
 //! The backward pass: what is left of the corrupted text to be emitted, from every cell on, has this much mass.
 
-use super::forward::{Band, Tables, inserted_to};
+use super::band::{Band, inserted_to};
+use super::forward::Tables;
 use super::lattice::Lattice;
 use super::mass::Mass;
 use super::strip::{Clipped, Emitting, Strip};

@@ -1,8 +1,9 @@
 //! The expected counts of a pair, from a backward pass and a forward pass that meets it.
 
 use super::backward::Backward;
+use super::band::rising;
 use super::counts::{ExpectedCounts, LevelCounts, SpanCounts};
-use super::forward::{Forward, Stage, Tables, rising};
+use super::forward::{Forward, Stage, Tables};
 use super::lattice::Lattice;
 use super::mass::{Mass, Wide};
 use super::strip::Strip;

@@ -1,7 +1,8 @@
 //! Whether a channel can make a text at all, and if not, from which byte on.
 
 use super::Likelihood;
-use super::forward::{Forward, Stage, Tables, band};
+use super::band::band;
+use super::forward::{Forward, Stage, Tables};
 use super::lattice::Lattice;
 use super::mass::Possible;
 use super::strip::Strip;

@@ -4,6 +4,7 @@
 //! All probabilities are those of [`ChannelLaw`]. `docs/likelihood.md` has the mathematics.
 
 mod backward;
+mod band;
 mod bound;
 mod counts;
 mod emissions;
@@ -30,9 +31,10 @@ mod tests;
 use crate::law::ChannelLaw;
 use crate::settings::{CorruptSettings, SettingsError};
 
+use band::{Band, band};
 use bound::Bound;
 use emissions::AsciiEmissions;
-use forward::{Band, Forward, Guard, Pass, Tables, band};
+use forward::{Forward, Guard, Pass, Tables};
 use lattice::Lattice;
 use mass::{Mass, Wide};
 

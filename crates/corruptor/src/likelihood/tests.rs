@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::forward::band;
+use super::band::band;
 use super::lattice::Lattice;
 use super::mass::{Mass, Wide};
 use super::{Likelihood, TOLERANCE};

@@ -36,7 +36,7 @@ pub struct PriorOptions {
     pub corpus: Vec<PathBuf>,
     /// The directory of the checkpoint.
     pub out: PathBuf,
-    /// What to do with one that is already there; it is never gone on with.
+    /// What to do with one that is already there; it is never gone on with: to resume replaces a prior, but no other model.
     pub existing: Existing,
     /// When to stop early; nothing is written then.
     pub stop: Stop,
@@ -71,7 +71,13 @@ pub fn train_prior(options: &PriorOptions) -> Result<Option<Value>, FinetuneErro
     settings.validate()?;
     let corpus: CorpusSettings = options.recipe.table("corpus")?;
     corpus.validate()?;
-    if options.existing == Existing::Refuse && options.out.join(restorer::checkpoint::WEIGHTS).exists() {
+    let is_kept = match options.existing {
+        Existing::Refuse => true,
+        // What took hours to train is not replaced by what takes seconds to count.
+        Existing::Resume => NgramModel::load(&options.out).is_err(),
+        Existing::Overwrite => false,
+    };
+    if is_kept && options.out.join(restorer::checkpoint::WEIGHTS).exists() {
         return Err(FinetuneError::ModelTaken { path: options.out.clone() });
     }
     let begun = Instant::now();
@@ -84,7 +90,7 @@ pub fn train_prior(options: &PriorOptions) -> Result<Option<Value>, FinetuneErro
     ));
     if text_bytes < LITTLE_TEXT_BYTES {
         (options.note)(&format!(
-            "warning: {:.0} kB of training text are little: expect some 2.5 bits per byte or more, where 10 MB give 1.5, and a \
+            "warning: {:.0} kB of training text are little: expect some 2.1 bits per byte, where 10 MB give 1.5, and a \
              prior that takes rare words for errors; give at least 1 MB",
             text_bytes as f64 / 1e3
         ));

@@ -28,14 +28,15 @@ impl Counter {
     /// For n-grams of up to `order` symbols, which is cut to [2, [`MAX_ORDER`]].
     pub fn new(order: usize) -> Self {
         let order = order.clamp(2, MAX_ORDER);
-        let counts = RawCounts { order, text_bytes: 0, texts: 0, runs: Vec::new() };
+        let counts =
+            RawCounts { order, text_bytes: 0, texts: 0, memory_entries: MEMORY_ENTRIES, runs: Vec::new() };
         Self { order, block: Vec::new(), block_entries: BLOCK_ENTRIES, counts }
     }
 
-    /// Sorts as few n-grams at a time.
+    /// Sorts as few n-grams at a time, and keeps as few in memory.
     #[cfg(test)]
-    pub(super) fn with_block_entries(mut self, entries: usize) -> Self {
-        self.block_entries = entries;
+    pub(super) fn with_limits(mut self, block_entries: usize, memory_entries: usize) -> Self {
+        (self.block_entries, self.counts.memory_entries) = (block_entries, memory_entries);
         self
     }
 
@@ -88,6 +89,7 @@ pub struct RawCounts {
     order: usize,
     text_bytes: u64,
     texts: u64,
+    memory_entries: usize,
     runs: Vec<Run>,
 }
 
@@ -144,7 +146,7 @@ impl RawCounts {
         if run.is_empty() {
             return Ok(());
         }
-        self.runs.push(if in_memory + run.len() > MEMORY_ENTRIES {
+        self.runs.push(if in_memory + run.len() > self.memory_entries {
             let mut file = BufWriter::new(tempfile::tempfile()?);
             run.iter().try_for_each(|entry| file.write_all(&entry.to_bytes()))?;
             Run::File(file.into_inner().map_err(io::IntoInnerError::into_error)?)

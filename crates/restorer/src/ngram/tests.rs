@@ -92,11 +92,11 @@ proptest! {
 
     #[test]
     fn equal_counts_give_equal_models(
-        texts in prop::collection::vec("[abc é]{0,30}", 2..10), block in 3usize..200, cut in 0usize..10
+        texts in prop::collection::vec("[abc é]{0,30}", 2..10), block in 3usize..200, memory in 0usize..300, cut in 0usize..10
     ) {
         let whole = count(&texts, 6);
         let mut parts = {
-            let mut counter = Counter::new(6).with_block_entries(block);
+            let mut counter = Counter::new(6).with_limits(block, memory);
             texts[..cut.min(texts.len())].iter().for_each(|text| counter.add(text).unwrap());
             counter.finish().unwrap()
         };
