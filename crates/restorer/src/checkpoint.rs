@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::bytes::SharedBytes;
+use crate::channel::Decoding;
 use crate::error::RestoreError;
 
 /// Configuration of the network.
@@ -41,6 +43,9 @@ pub struct RestorerJson {
     pub unicode: (u64, u64, u64),
     /// The resolved recipe, as TOML.
     pub recipe: String,
+    /// How the channel is decoded, where the model is a prior.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoding: Option<Decoding>,
     /// Figures of the training run.
     pub metrics: serde_json::Value,
 }
@@ -49,11 +54,11 @@ pub struct RestorerJson {
 #[derive(Clone, Debug)]
 pub struct CheckpointFiles {
     origin: PathBuf,
-    files: BTreeMap<String, Vec<u8>>,
+    files: BTreeMap<String, SharedBytes>,
 }
 
 impl CheckpointFiles {
-    /// Reads a directory.
+    /// Opens a directory; the weights are mapped, not read.
     ///
     /// # Errors
     /// If the directory or one of the files that every checkpoint has cannot be read.
@@ -61,15 +66,21 @@ impl CheckpointFiles {
         let mut files = BTreeMap::new();
         for name in [CONFIG, WEIGHTS, RESTORER] {
             let path = dir.join(name);
-            let bytes = std::fs::read(&path).map_err(|source| RestoreError::Io { path, source })?;
+            let read = if name == WEIGHTS {
+                SharedBytes::map(&path)
+            } else {
+                std::fs::read(&path).map(SharedBytes::from)
+            };
+            let bytes = read.map_err(|source| RestoreError::Io { path, source })?;
             files.insert(name.to_owned(), bytes);
         }
         Ok(Self { origin: dir.to_owned(), files })
     }
 
     /// Takes files that are part of the program.
-    pub fn embedded(files: &[(&str, &[u8])]) -> Self {
-        let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect();
+    pub fn embedded(files: &[(&str, &'static [u8])]) -> Self {
+        let files =
+            files.iter().map(|(name, bytes)| ((*name).to_owned(), SharedBytes::from(*bytes))).collect();
         Self { origin: PathBuf::from("(built-in)"), files }
     }
 
@@ -83,10 +94,30 @@ impl CheckpointFiles {
     /// # Errors
     /// If the checkpoint lacks it.
     pub fn bytes(&self, name: &str) -> Result<&[u8], RestoreError> {
-        self.files.get(name).map(Vec::as_slice).ok_or_else(|| RestoreError::Format {
+        self.shared(name).map(AsRef::as_ref)
+    }
+
+    /// The bytes of a file, to be kept.
+    ///
+    /// # Errors
+    /// If the checkpoint lacks it.
+    pub fn shared(&self, name: &str) -> Result<&SharedBytes, RestoreError> {
+        self.files.get(name).ok_or_else(|| RestoreError::Format {
             path: self.path(name),
             message: "the checkpoint lacks this file".into(),
         })
+    }
+
+    /// `model_type` of the configuration.
+    ///
+    /// # Errors
+    /// If the configuration is no JSON, or names none.
+    pub fn model_type(&self) -> Result<String, RestoreError> {
+        #[derive(Deserialize)]
+        struct Named {
+            model_type: String,
+        }
+        self.json::<Named>(CONFIG).map(|named| named.model_type)
     }
 
     /// A file parsed as JSON.

@@ -5,10 +5,12 @@
 //!   checkpoint of any family.
 //! - [`tagger`] is the built-in family, a byte-level edit tagger.
 //! - [`layers`] holds the differentiable layers that the families are made of.
-//! - [`prior`] is what channel decoding asks how probable a text is; [`ngram`] is the prior that is counted.
+//! - [`channel`] restores by inverting the corruption: the most probable original under a prior times the channel.
+//! - [`prior`] is what it asks how probable a text is; [`ngram`] is the prior that is counted.
 //! - [`train`] is what a family offers to a training loop, [`metrics`] how restorations are judged.
 
 mod bytes;
+pub mod channel;
 pub mod checkpoint;
 mod device;
 mod error;
@@ -23,6 +25,7 @@ mod table;
 pub mod tagger;
 mod threads;
 pub mod train;
+mod windows;
 
 pub use bytes::SharedBytes;
 pub use device::DeviceChoice;

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use crate::checkpoint::CheckpointFiles;
+use crate::channel::ChannelRestorer;
+use crate::checkpoint::{CONFIG, CheckpointFiles};
 use crate::device::DeviceChoice;
 use crate::error::RestoreError;
+use crate::ngram;
 use crate::restorer::Restorer;
-use crate::tagger::Tagger;
+use crate::tagger::{self, Tagger};
 
 /// Where and how a model runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,12 +45,23 @@ pub fn load(dir: &Path, options: &LoadOptions) -> Result<Box<dyn Restorer>, Rest
 /// # Errors
 /// As [`load`].
 pub fn load_embedded(
-    files: &[(&str, &[u8])],
+    files: &[(&str, &'static [u8])],
     options: &LoadOptions,
 ) -> Result<Box<dyn Restorer>, RestoreError> {
     load_files(&CheckpointFiles::embedded(files), options)
 }
 
 fn load_files(files: &CheckpointFiles, options: &LoadOptions) -> Result<Box<dyn Restorer>, RestoreError> {
-    Ok(Box::new(Tagger::from_files(files, options)?))
+    match files.model_type()?.as_str() {
+        tagger::MODEL_TYPE => Ok(Box::new(Tagger::from_files(files, options)?)),
+        ngram::MODEL_TYPE => Ok(Box::new(ChannelRestorer::of_ngrams(files, options)?)),
+        other => Err(RestoreError::Format {
+            path: files.path(CONFIG),
+            message: format!(
+                "model_type is \"{other}\"; known are \"{}\" and \"{}\"",
+                tagger::MODEL_TYPE,
+                ngram::MODEL_TYPE
+            ),
+        }),
+    }
 }

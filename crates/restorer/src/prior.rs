@@ -29,6 +29,63 @@ pub trait Prior: Send + Sync {
     /// For each state and symbol, ln of the symbol's probability in nats and the state after it, into `next`, which is cleared.
     /// Many at once, so that a prior can batch; the result of each does not depend on the others.
     fn advance(&self, steps: &[(Self::State, Symbol)], next: &mut Vec<(f32, Self::State)>);
+
+    /// For each state, at most `most` symbols that come next, the most probable first and equal ones in their order; impossible
+    /// ones are left out. `found` is cleared.
+    fn likely(&self, states: &[Self::State], most: usize, found: &mut Ranked<Symbol, Self::State>) {
+        let symbols = || (0..=u8::MAX).filter(|symbol| is_symbol(*symbol));
+        let steps: Vec<_> =
+            states.iter().flat_map(|state| symbols().map(move |symbol| (state.clone(), symbol))).collect();
+        let mut next = Vec::with_capacity(steps.len());
+        self.advance(&steps, &mut next);
+        found.clear();
+        let mut next = next.into_iter();
+        for _ in states {
+            found
+                .extend(symbols().zip(&mut next).map(|(symbol, (ln, state))| (symbol, f64::from(ln), state)));
+            found.close(most);
+        }
+    }
+}
+
+/// What may come next after each of several states: a key, ln of its probability in nats, and the state after it.
+#[derive(Clone, Debug)]
+pub struct Ranked<K, S> {
+    entries: Vec<(K, f64, S)>,
+    ends: Vec<usize>,
+}
+
+impl<K, S> Default for Ranked<K, S> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), ends: Vec::new() }
+    }
+}
+
+impl<K: Ord, S> Ranked<K, S> {
+    /// Forgets everything, but keeps the memory.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.ends.clear();
+    }
+
+    /// Adds what may come after the state at hand; what is impossible is left out.
+    pub fn extend(&mut self, entries: impl Iterator<Item = (K, f64, S)>) {
+        self.entries.extend(entries.filter(|(_, ln, _)| *ln > f64::NEG_INFINITY));
+    }
+
+    /// Ends the state at hand: what was added since the last one is sorted, and the `most` most probable stay.
+    pub fn close(&mut self, most: usize) {
+        let first = self.ends.last().copied().unwrap_or(0);
+        self.entries[first..].sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        self.entries.truncate(first.saturating_add(most));
+        self.ends.push(self.entries.len());
+    }
+
+    /// What was found for the state with index `state`.
+    pub fn of(&self, state: usize) -> &[(K, f64, S)] {
+        let first = state.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.entries[first..self.ends[state]]
+    }
 }
 
 /// Σ −log₂ of the probabilities of the bytes of `text` and its end, in bits.

@@ -10,6 +10,7 @@ use corruptor::{Edit, apply_edits, compose_edits, minimize_edits};
 
 use crate::error::RestoreError;
 use crate::restorer::{Restoration, RestoreRequest};
+use crate::windows::WindowSize;
 
 /// A piece of a text with its context.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,10 +35,8 @@ pub(crate) struct WindowEdits {
 /// Sizes and defaults of a restoration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RoundLimits {
-    /// Bytes of a window, context included.
-    pub(crate) window_bytes: usize,
-    /// Bytes of context on each side.
-    pub(crate) overlap_bytes: usize,
+    /// How a text is cut.
+    pub(crate) size: WindowSize,
     /// Most rounds where the request names none.
     pub(crate) max_rounds: usize,
     /// Threshold where the request names none.
@@ -111,43 +110,24 @@ impl Core {
     }
 }
 
-/// Cuts a text into cores: the whole text where it fits a window, else pieces that end after white space where they can.
+/// The cores of a text, as they are before the first round.
 fn cores(text: &str, limits: &RoundLimits) -> Vec<Core> {
-    let size = if text.len() <= limits.window_bytes {
-        limits.window_bytes
-    } else {
-        limits.window_bytes - 2 * limits.overlap_bytes
+    let core = |input: Range<usize>| Core {
+        text: text[input.clone()].to_owned(),
+        input,
+        edits: Vec::new(),
+        looked_at: None,
+        ln_probability: 0.0,
+        passes: 0,
     };
-    let mut cores = Vec::with_capacity(text.len() / size + 1);
-    let mut start = 0;
-    while start < text.len() || cores.is_empty() {
-        let mut end = (start + size).min(text.len());
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        if end < text.len() {
-            let least = start + size * 3 / 4;
-            let space = text[start..end].rfind(char::is_whitespace).map(|at| start + at + 1);
-            end = space.filter(|&at| at >= least && text.is_char_boundary(at)).unwrap_or(end);
-        }
-        cores.push(Core {
-            input: start..end,
-            text: text[start..end].to_owned(),
-            edits: Vec::new(),
-            looked_at: None,
-            ln_probability: 0.0,
-            passes: 0,
-        });
-        start = end;
-    }
-    cores
+    limits.size.cores(text).into_iter().map(core).collect()
 }
 
 /// The window of a core, with context from the current texts of its neighbours.
 fn window(cores: &[Core], at: usize, limits: &RoundLimits) -> Window {
     let mut before = String::new();
     for core in cores[..at].iter().rev() {
-        let missing = limits.overlap_bytes.saturating_sub(before.len());
+        let missing = limits.size.overlap_bytes.saturating_sub(before.len());
         let mut from = core.text.len().saturating_sub(missing);
         while !core.text.is_char_boundary(from) {
             from += 1;
@@ -159,7 +139,7 @@ fn window(cores: &[Core], at: usize, limits: &RoundLimits) -> Window {
     }
     let mut after = String::new();
     for core in &cores[at + 1..] {
-        let mut to = limits.overlap_bytes.saturating_sub(after.len()).min(core.text.len());
+        let mut to = limits.size.overlap_bytes.saturating_sub(after.len()).min(core.text.len());
         while !core.text.is_char_boundary(to) {
             to -= 1;
         }
@@ -200,8 +180,11 @@ mod tests {
     use crate::restorer::RestoreOptions;
     use proptest::prelude::*;
 
-    const LIMITS: RoundLimits =
-        RoundLimits { window_bytes: 32, overlap_bytes: 4, max_rounds: 3, min_confidence: 0.5 };
+    const LIMITS: RoundLimits = RoundLimits {
+        size: WindowSize { window_bytes: 32, overlap_bytes: 4 },
+        max_rounds: 3,
+        min_confidence: 0.5,
+    };
 
     /// A model that turns every x into y, then every y into zz.
     fn propose(windows: &[Window]) -> Vec<WindowEdits> {

@@ -117,7 +117,7 @@ pub fn train_prior(options: &PriorOptions) -> Result<Option<Value>, FinetuneErro
     write_card(&options.out, &facts)?;
     let text = serde_json::to_vec_pretty(&metrics).unwrap_or_default();
     corruptor::atomic::AtomicFile::write_whole(options.out.join("metrics.json"), &text)?;
-    built.save(&options.out, settings.order, corpus.window_bytes, &meta)?;
+    built.save(&options.out, settings.order, &meta)?;
     Ok(Some(metrics))
 }
 

@@ -8,13 +8,18 @@ use serde::{Deserialize, Serialize};
 use super::build::{Built, Pruning};
 use super::model::{MODEL_TYPE, NgramModel};
 use super::smooth::Smoothing;
-use crate::bytes::SharedBytes;
-use crate::checkpoint::{CONFIG, RESTORER, RESTORER_VERSION, RestorerJson, WEIGHTS, write_json, write_whole};
+use crate::checkpoint::{
+    CONFIG, CheckpointFiles, RESTORER, RESTORER_VERSION, RestorerJson, WEIGHTS, write_json, write_whole,
+};
 use crate::error::RestoreError;
 use crate::train::CheckpointMeta;
 
-/// What restoration does with a prior: nothing by itself.
-const TASK: &str = "prior";
+/// What restoration does with a prior: it decodes the recipe's channel.
+const TASK: &str = "channel";
+/// Bytes of a text that are decoded at once.
+const WINDOW_BYTES: usize = 2048;
+/// Bytes on each side of a window that only inform.
+const OVERLAP_BYTES: usize = 128;
 
 /// `config.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,18 +42,11 @@ struct ConfigJson {
 }
 
 impl Built {
-    /// Writes a checkpoint: each file appears whole or not at all, the table last. `window_bytes` is the longest text that was
-    /// counted.
+    /// Writes a checkpoint: each file appears whole or not at all, the table last.
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn save(
-        &self,
-        dir: &Path,
-        order: usize,
-        window_bytes: usize,
-        meta: &CheckpointMeta,
-    ) -> Result<(), RestoreError> {
+    pub fn save(&self, dir: &Path, order: usize, meta: &CheckpointMeta) -> Result<(), RestoreError> {
         let config = NgramConfig { order, smoothing: self.chosen.smoothing, pruning: self.chosen.pruning };
         let architectures = vec!["RevertantNgram".to_owned()];
         write_json(
@@ -58,13 +56,14 @@ impl Built {
         let restorer = RestorerJson {
             version: RESTORER_VERSION,
             task: TASK.to_owned(),
-            window_bytes,
-            overlap_bytes: 0,
+            window_bytes: WINDOW_BYTES,
+            overlap_bytes: OVERLAP_BYTES,
             normalization: "none".to_owned(),
             max_rounds: 1,
             min_confidence: meta.min_confidence,
             unicode: UNICODE_VERSION,
             recipe: meta.recipe.clone(),
+            decoding: None,
             metrics: meta.metrics.clone(),
         };
         write_json(&dir.join(RESTORER), &restorer)?;
@@ -78,18 +77,21 @@ impl NgramModel {
     /// # Errors
     /// If a file cannot be read, is of another family, or is cut short (the error names it).
     pub fn load(dir: &Path) -> Result<(Self, NgramConfig), RestoreError> {
-        let path = dir.join(CONFIG);
-        let text = std::fs::read(&path).map_err(|source| RestoreError::Io { path: path.clone(), source })?;
-        let format = |message: String| RestoreError::Format { path: path.clone(), message };
-        let config: serde_json::Value = serde_json::from_slice(&text).map_err(|e| format(e.to_string()))?;
-        let found = config.get("model_type").and_then(serde_json::Value::as_str).unwrap_or("missing");
+        Self::from_files(&CheckpointFiles::read(dir)?)
+    }
+
+    /// Takes the files of a checkpoint.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_files(files: &CheckpointFiles) -> Result<(Self, NgramConfig), RestoreError> {
+        let found = files.model_type()?;
         if found != MODEL_TYPE {
-            return Err(format(format!("model_type is {found}; a counted prior has \"{MODEL_TYPE}\"")));
+            let message = format!("model_type is \"{found}\"; a counted prior has \"{MODEL_TYPE}\"");
+            return Err(RestoreError::Format { path: files.path(CONFIG), message });
         }
-        let config: ConfigJson = serde_json::from_value(config).map_err(|e| format(e.to_string()))?;
-        let path = dir.join(WEIGHTS);
-        let bytes =
-            SharedBytes::map(&path).map_err(|source| RestoreError::Io { path: path.clone(), source })?;
-        Ok((Self::from_bytes(bytes, &path)?, config.config))
+        let config: ConfigJson = files.json(CONFIG)?;
+        let model = Self::from_bytes(files.shared(WEIGHTS)?.clone(), &files.path(WEIGHTS))?;
+        Ok((model, config.config))
     }
 }

@@ -13,7 +13,7 @@ use super::pack::{MARK_BLOCK, NODE_BLOCK, Packed};
 use super::quantize::{ln_weight, probability};
 use crate::bytes::SharedBytes;
 use crate::error::RestoreError;
-use crate::prior::{Prior, Symbol, is_symbol};
+use crate::prior::{Prior, Ranked, Symbol, is_symbol};
 
 /// `model_type` of the checkpoints.
 pub const MODEL_TYPE: &str = "revertant-ngram";
@@ -198,15 +198,20 @@ impl NgramModel {
         self.word(LINKS, node as usize)
     }
 
-    /// The arc of a node for a symbol.
-    fn find(&self, node: u32, symbol: u8) -> Option<usize> {
+    /// The arcs of a node: index of the first, and symbol and code of each, in the order of symbols.
+    fn arcs_of(&self, node: u32) -> (usize, &[[u8; 2]]) {
         let (node, degrees) = (node as usize, self.tensor(DEGREES));
         let block = node / NODE_BLOCK;
         let before: usize =
             degrees[block * NODE_BLOCK..node].iter().map(|degree| usize::from(*degree) + 1).sum();
         let first = self.word(ARC_SUMS, block) as usize + before;
         let arcs = &self.tensor(ARCS)[2 * first..2 * (first + usize::from(degrees[node]) + 1)];
-        let (pairs, _) = arcs.as_chunks::<2>();
+        (first, arcs.as_chunks().0)
+    }
+
+    /// The arc of a node for a symbol.
+    fn find(&self, node: u32, symbol: u8) -> Option<usize> {
+        let (first, pairs) = self.arcs_of(node);
         let found = if pairs.len() <= 12 {
             pairs.iter().position(|pair| pair[0] == symbol)
         } else {
@@ -256,6 +261,36 @@ impl NgramModel {
     }
 }
 
+impl NgramModel {
+    /// The symbols that the longest contexts know, until no other can be among the `most` most probable.
+    fn known(&self, node: u32, most: usize, known: &mut Vec<(Symbol, f32)>) {
+        known.clear();
+        let (mut seen, mut ln, mut at) = ([false; 256], 0.0, node);
+        loop {
+            for [symbol, code] in self.arcs_of(at).1 {
+                if is_symbol(*symbol) && !std::mem::replace(&mut seen[usize::from(*symbol)], true) {
+                    let of_arc = match at {
+                        0 => self.ln_unigrams[usize::from(*symbol)],
+                        _ => self.ln_codes[usize::from(*code)],
+                    };
+                    known.push((*symbol, ln + of_arc));
+                }
+            }
+            if at == 0 {
+                break;
+            }
+            ln += self.ln_weight(at);
+            // What is not known here has the weight at most.
+            if known.iter().filter(|(_, known)| *known >= ln).count() >= most {
+                break;
+            }
+            at = self.link(at);
+        }
+        known.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        known.truncate(most);
+    }
+}
+
 const ARCS: usize = 0;
 const MARKS: usize = 1;
 const MARK_SUMS: usize = 2;
@@ -279,5 +314,17 @@ impl Prior for NgramModel {
     fn advance(&self, steps: &[(u32, Symbol)], next: &mut Vec<(f32, u32)>) {
         next.clear();
         next.extend(steps.iter().map(|(node, symbol)| self.step(*node, *symbol)));
+    }
+
+    fn likely(&self, states: &[u32], most: usize, found: &mut Ranked<Symbol, u32>) {
+        found.clear();
+        let mut known = Vec::with_capacity(64);
+        for node in states {
+            self.known(*node, most, &mut known);
+            found.extend(
+                known.iter().map(|(symbol, ln)| (*symbol, f64::from(*ln), self.step(*node, *symbol).1)),
+            );
+            found.close(most);
+        }
     }
 }

@@ -29,6 +29,7 @@ use crate::load::LoadOptions;
 use crate::restorer::{ModelInfo, Restoration, RestoreRequest, Restorer};
 use crate::rounds::{self, RoundLimits, Window};
 use crate::table::RowTable;
+use crate::windows::WindowSize;
 use model::Network;
 
 /// Bytes that one packed forward pass takes on the CPU: enough rows for the matrix kernels, little enough for the cache.
@@ -107,8 +108,7 @@ impl Tagger {
             min_confidence,
         };
         let limits = RoundLimits {
-            window_bytes: config.window_bytes,
-            overlap_bytes: config.overlap_bytes,
+            size: WindowSize { window_bytes: config.window_bytes, overlap_bytes: config.overlap_bytes },
             max_rounds: config.max_rounds,
             min_confidence,
         };

@@ -1,0 +1,99 @@
+//! From a window to its most probable original and the probabilities of its edits.
+
+use std::ops::Range;
+
+use corruptor::{Edit, align};
+
+use super::lattice::Lattice;
+use super::model::ChannelModel;
+use super::observed::Window;
+use super::originals::{Most, Original, originals};
+use super::search::{Found, Search};
+use super::settings::{Beam, Posterior};
+use super::share::{Segment, Sums, segments};
+use crate::prior::Prior;
+
+/// A part of a window that is doubtful, or that was changed.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Part {
+    /// Its bytes in the window.
+    pub(super) input: Range<usize>,
+    /// What the best path makes of it, as edits over the window; confidences are shares.
+    pub(super) edits: Vec<Edit>,
+    /// Of each edit: the share of the weighted score that lies on originals whose script contains it.
+    pub(super) shares: Vec<f64>,
+    /// What it can have been, the one with the greatest share first.
+    pub(super) originals: Vec<Original>,
+    /// The share of what the best path makes of it.
+    pub(super) share: f64,
+}
+
+/// What became of a window.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Decoded {
+    /// In order; what is between them is copied.
+    pub(super) parts: Vec<Part>,
+    /// The best path's weight in nats; −∞ if there is none.
+    pub(super) ln_best: f64,
+    /// ln of the weight of all paths that were kept.
+    pub(super) ln_total: f64,
+}
+
+/// Decodes a window; `context` is what the prior has read before it.
+pub(super) fn decode<P: Prior>(
+    model: &ChannelModel,
+    prior: &P,
+    beam: &Beam,
+    posterior: &Posterior,
+    window: Window<'_>,
+    context: &str,
+) -> Decoded {
+    let Found { lattice, observed } = Search::new(model, prior, beam, window).run(context);
+    let (ln_best, _) = lattice.best_path();
+    if ln_best == f64::NEG_INFINITY {
+        // The prior forbids every original: the text is left as it is.
+        return Decoded { parts: Vec::new(), ln_best, ln_total: ln_best };
+    }
+    let lattice = lattice.trimmed(posterior.margin);
+    let sums = Sums::of(&lattice);
+    let best = lattice.trace();
+    let mut arcs = best.iter().peekable();
+    let mut parts = Vec::new();
+    for segment in segments(&lattice, posterior.quiet) {
+        let mut text = String::new();
+        while let Some(arc) = arcs.next_if(|arc| arc.to <= segment.last) {
+            text.push_str(observed.string(arc.text));
+        }
+        if !segment.is_copy {
+            let known = originals(&lattice, &sums, &observed.strings, &segment, posterior.most());
+            parts.push(part(&lattice, window.text, &segment, &text, known));
+        }
+    }
+    Decoded { parts, ln_best, ln_total: sums.ln_total }
+}
+
+fn part(lattice: &Lattice, text: &str, segment: &Segment, best: &str, known: Vec<Original>) -> Part {
+    let input = lattice.at[segment.first as usize] as usize..lattice.at[segment.last as usize] as usize;
+    let script = |original: &str| {
+        let events = align(&text[input.clone()], original);
+        events.into_iter().map(|event| (event.start, event.length, event.replacement)).collect::<Vec<_>>()
+    };
+    let scripts: Vec<_> = known.iter().map(|original| (script(&original.text), original.share)).collect();
+    let (mut edits, mut shares) = (Vec::new(), Vec::new());
+    for edit in script(best) {
+        let has = scripts.iter().filter(|(script, _)| script.contains(&edit));
+        let share = has.map(|(_, share)| share).sum::<f64>().min(1.0);
+        let (start, length, replacement) = edit;
+        let start = input.start + start as usize;
+        shares.push(share);
+        edits.push(Edit { start, end: start + length as usize, replacement, confidence: share as f32 });
+    }
+    let share = known.iter().find(|original| original.text == best).map_or(0.0, |original| original.share);
+    Part { input, edits, shares, originals: known, share }
+}
+
+impl Posterior {
+    fn most(&self) -> Most {
+        Most { originals: self.originals, prefixes: self.prefixes, others: self.others }
+    }
+}

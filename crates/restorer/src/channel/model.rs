@@ -1,0 +1,135 @@
+//! The channel as a search reads it: logarithms of the one table of transitions, and the weights.
+
+use corruptor::{ChannelLaw, CorruptSettings, LengthLaw, Op, SettingsError};
+
+use super::emissions::Substitutions;
+use super::lattice::Cause;
+use super::settings::Weights;
+use super::units::Units;
+
+/// A channel, ready to be searched.
+#[derive(Clone, Debug)]
+pub struct ChannelModel {
+    pub(super) law: ChannelLaw,
+    pub(super) units: Units,
+    pub(super) substitutions: Substitutions,
+    /// By cause and level.
+    pub(super) levels: Vec<f64>,
+    /// By level: ln of its probability.
+    pub(super) start: Vec<f64>,
+    weights: Weights,
+    /// Bytes of the longest symbol.
+    symbol_bytes: usize,
+}
+
+impl ChannelModel {
+    /// Prepares the channel of `settings`; `units` are what it can have lost.
+    ///
+    /// # Errors
+    /// As [`ChannelLaw::new`]: if a value is out of range or not resolved; and if the channel has a confusion table, or the prior's
+    /// weight is not above 0.
+    pub fn new(settings: &CorruptSettings, units: Units, weights: Weights) -> Result<Self, SettingsError> {
+        let law = ChannelLaw::new(settings)?;
+        if law.confusions().is_some() {
+            let message = "channel decoding knows no confusion tables; give the rows of an alphabet instead, as `corruptor fit` does";
+            return Err(SettingsError::new("corrupt.confusions", message));
+        }
+        if !(weights.prior > 0.0 && weights.prior.is_finite() && weights.event_penalty >= 0.0) {
+            let message = format!("{weights:?}: the prior weighs more than 0, and no event is rewarded");
+            return Err(SettingsError::new("decoding", message));
+        }
+        let weight = ((1.0 - settings.clean_share) / settings.levels.len() as f64).ln();
+        // A clean record is one of level 0.
+        let mut laws: Vec<_> =
+            settings.levels.iter().map(|level| (law.at_level(*level).ln(), weight)).collect();
+        if settings.clean_share > 0.0 {
+            laws.push((law.at_level(0.0).ln(), settings.clean_share.ln()));
+        }
+        laws.retain(|(_, weight)| *weight > f64::NEG_INFINITY);
+        let mut levels = vec![0.0; Cause::COUNT * laws.len()];
+        for (lane, (of_level, _)) in laws.iter().enumerate() {
+            let mut set = |cause: Cause, ln: f64| levels[cause.index() * laws.len() + lane] = ln;
+            set(Cause::Copy, of_level.copy);
+            set(Cause::End, of_level.end);
+            for (op, ln) in (0..).zip(of_level.event) {
+                set(Cause::Event(op), ln);
+            }
+        }
+        // An escape draws any character.
+        let symbol_bytes = law.alphabet().symbols().iter().map(String::len).max().unwrap_or(0).max(4);
+        Ok(Self {
+            substitutions: Substitutions::new(&law),
+            start: laws.iter().map(|(_, weight)| *weight).collect(),
+            law,
+            units,
+            levels,
+            weights,
+            symbol_bytes,
+        })
+    }
+
+    /// The channel's transitions and their probabilities.
+    pub fn law(&self) -> &ChannelLaw {
+        &self.law
+    }
+
+    /// What it is weighed by.
+    pub fn weights(&self) -> Weights {
+        self.weights
+    }
+
+    /// Number of levels, clean included.
+    pub(super) fn lanes(&self) -> usize {
+        self.start.len()
+    }
+
+    /// Whether the operation occurs at all.
+    pub(super) fn has(&self, op: Op) -> bool {
+        self.law.event(op, 1.0) > 0.0
+    }
+
+    pub(super) fn event_penalty(&self) -> f64 {
+        self.weights.event_penalty
+    }
+
+    /// What ln of a probability of the prior weighs.
+    pub(super) fn prior_weight(&self, ln: f32) -> f64 {
+        self.prior_weight_of(f64::from(ln))
+    }
+
+    pub(super) fn prior_weight_of(&self, ln: f64) -> f64 {
+        self.weights.prior * ln
+    }
+
+    /// The greatest weight of a deletion or substitution that begins.
+    pub(super) fn cheapest_loss(&self) -> f64 {
+        let of = |op: Op| {
+            let lanes = self.lanes();
+            let levels = &self.levels[Cause::Event(op as u8).index() * lanes..][..lanes];
+            levels.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+        };
+        of(Op::Deletion).max(of(Op::Substitution)) - self.weights.event_penalty
+    }
+
+    /// ln of the probability that a span that has reached `length` ends there.
+    pub(super) fn stops(&self, op: Op, length: u32) -> f64 {
+        (1.0 - self.law.length(op).goes_on(length as usize)).ln()
+    }
+
+    /// ln of the probability that a span that has reached `length` goes on.
+    pub(super) fn goes_on(&self, op: Op, length: u32) -> f64 {
+        self.law.length(op).goes_on(length as usize).ln()
+    }
+
+    /// A length with the same future as one more than `length`.
+    pub(super) fn longer(&self, op: Op, length: u32) -> u32 {
+        (length + 1).min(LengthLaw::max(&self.law.length(op)) as u32)
+    }
+
+    /// Whether the original can end where so many bytes of the corrupted text are left.
+    pub(super) fn can_end(&self, bytes_left: usize) -> bool {
+        let longest = self.law.length(Op::Insertion).longest();
+        let inserted = longest.map_or(usize::MAX, |symbols| symbols.saturating_mul(self.symbol_bytes));
+        bytes_left == 0 || self.has(Op::Insertion) && bytes_left <= inserted
+    }
+}

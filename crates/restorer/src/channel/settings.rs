@@ -1,0 +1,114 @@
+//! How much a search looks at, and what it is weighed by.
+
+use serde::{Deserialize, Serialize};
+
+/// How a channel is decoded: `decoding` in `restorer.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Decoding {
+    /// What the prior and the events weigh.
+    pub weights: Weights,
+    /// Least probability that a drawn symbol is none of the alphabet's, so that every input is possible.
+    pub escape: f64,
+    /// How far a search looks.
+    pub beam: Beam,
+    /// How far the probabilities of edits are worked out.
+    pub posterior: Posterior,
+}
+
+impl Default for Decoding {
+    fn default() -> Self {
+        Self {
+            weights: Weights::default(),
+            escape: 1e-3,
+            beam: Beam::default(),
+            posterior: Posterior::default(),
+        }
+    }
+}
+
+/// How far a search looks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Beam {
+    /// Most hypotheses that are followed at a byte of the input, and as many after each grapheme that is missing there.
+    pub width: usize,
+    /// Hypotheses whose weight is this far below the best one's are not followed, in nats.
+    pub margin: f64,
+    /// Most graphemes that the prior proposes for one that is lost.
+    pub proposals: usize,
+    /// Most graphemes that are missing at one place.
+    pub longest_gap: usize,
+    /// Most graphemes of an insertion, a duplication or a reversal that is looked for.
+    pub longest_span: usize,
+}
+
+impl Beam {
+    /// Everything that can have happened, with at most `longest_gap` graphemes missing at a place: for texts of a few bytes.
+    pub fn unbounded(longest_gap: usize) -> Self {
+        Self {
+            width: usize::MAX,
+            margin: f64::INFINITY,
+            proposals: usize::MAX,
+            longest_gap,
+            longest_span: usize::MAX,
+        }
+    }
+}
+
+impl Default for Beam {
+    fn default() -> Self {
+        Self { width: 16, margin: 12.0, proposals: 4, longest_gap: 8, longest_span: 64 }
+    }
+}
+
+/// What the parts of a hypothesis weigh: `prior` · ln P(original) + ln P(events, corrupted | original) − `event_penalty` · events.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Weights {
+    /// Factor of the prior's log-probabilities, above 0.
+    pub prior: f64,
+    /// What each event costs beyond its probability, in nats.
+    pub event_penalty: f64,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self { prior: 1.0, event_penalty: 1.0 }
+    }
+}
+
+/// How far the probabilities of edits are worked out.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Posterior {
+    /// Hypotheses whose best path is this far below the best of all do not count, in nats.
+    pub margin: f64,
+    /// Graphemes that every hypothesis copies on both sides of where a text is cut into parts.
+    pub quiet: usize,
+    /// Most originals of a part that are told apart.
+    pub originals: usize,
+    /// Most prefixes of originals of a part that are looked at.
+    pub prefixes: usize,
+    /// Share of the weight that may be left out.
+    pub others: f64,
+}
+
+impl Posterior {
+    /// All originals that were found.
+    pub fn unbounded() -> Self {
+        Self {
+            margin: f64::INFINITY,
+            quiet: usize::MAX,
+            originals: usize::MAX,
+            prefixes: usize::MAX,
+            others: 0.0,
+        }
+    }
+}
+
+impl Default for Posterior {
+    fn default() -> Self {
+        Self { margin: 9.0, quiet: 4, originals: 64, prefixes: 4096, others: 0.002 }
+    }
+}
