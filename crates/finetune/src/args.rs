@@ -94,6 +94,9 @@ pub(crate) struct EvaluateArgs {
     /// Override a key of the recipe: `table.key=value`.
     #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
+    /// The channel that a prior decodes: a recipe with a table [corrupt], as `corruptor fit` writes it. Default: the checkpoint's own.
+    #[arg(long, env = "REVERTANT_CHANNEL", value_name = "RECIPE")]
+    pub(crate) channel: Option<PathBuf>,
     /// Probability under which an edit is not applied. Default: the checkpoint's own.
     #[arg(long, value_parser = share)]
     pub(crate) min_confidence: Option<f32>,

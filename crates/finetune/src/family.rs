@@ -79,7 +79,7 @@ pub fn train_recipe(mut options: TrainOptions, source: &ModelSource) -> Result<O
 /// Without threads of its own: the training loop's workers are the threads.
 fn tagger(options: &TrainOptions, source: &ModelSource) -> Result<Tagger, FinetuneError> {
     let config: TaggerConfig = options.recipe.table("model")?;
-    let load = LoadOptions { device: source.device, threads: None };
+    let load = LoadOptions { device: source.device, ..LoadOptions::default() };
     Ok(match &source.init {
         Some(checkpoint) => Tagger::load(checkpoint, &load)?,
         None => Tagger::random(&config, &load)?,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 use corruptor::atomic::AtomicFile;
+use corruptor::resolve::load_channel;
 use corruptor::{Recipe, Split};
 use finetune::evaluate::{EvaluateOptions, evaluate, html, table, update_card, write_plots};
 use finetune::ngram::{PriorOptions, train_prior};
@@ -135,7 +136,9 @@ fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let settings: EvaluateSettings = recipe.table("evaluate")?;
     let recipe = if args.sets { data::resolved_recipe(recipe, &args.pairs)? } else { recipe };
     let sets = if args.sets { Some(recipe.table("corrupt")?) } else { None };
-    let model = restorer::load(&args.model, &LoadOptions { device: args.device.device, threads: None })?;
+    let channel = args.channel.as_deref().map(load_channel).transpose()?.map(Arc::new);
+    let model =
+        restorer::load(&args.model, &LoadOptions { device: args.device.device, threads: None, channel })?;
     let mut pairs = data::read_pairs(&args.pairs)?;
     if let Some(limit) = args.limit {
         pairs = data::spread(&pairs, limit);

@@ -31,7 +31,7 @@ pub fn score<R: Restorer + ?Sized>(
 ) -> Result<Vec<Scored>, RestoreError> {
     let calls: Vec<&[Pair]> = pairs.chunks(PAIRS_A_CALL).collect();
     let answers = workers.map(&calls, |_, pairs| -> Result<Vec<Scored>, RestoreError> {
-        let request = |pair: &Pair| RestoreRequest { text: pair.corrupted.clone(), options: *options };
+        let request = |pair: &Pair| RestoreRequest::new(&pair.corrupted).with_options(*options);
         let restorations = model.restore(&pairs.iter().map(request).collect::<Vec<_>>())?;
         let scored = pairs.iter().zip(restorations).map(|(pair, restoration)| Scored {
             counts: TextCounts::of(&pair.original, &pair.corrupted, &restoration.text),

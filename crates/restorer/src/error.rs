@@ -53,6 +53,17 @@ pub enum RestoreError {
         /// What is wrong and what is allowed.
         message: String,
     },
+    /// A channel cannot be decoded.
+    #[error("channel: {0}")]
+    Channel(#[from] corruptor::SettingsError),
+    /// A channel was given to a model that knows none.
+    #[error(
+        "a channel was given, but a model of the family {family} has learned its noise and decodes no channel; leave it out, or load a prior (family `ngram`)"
+    )]
+    NoChannel {
+        /// The model's family.
+        family: &'static str,
+    },
     /// A pair's log does not fit its texts.
     #[error("pair {id}: {source}")]
     Events {

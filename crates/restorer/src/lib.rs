@@ -31,6 +31,6 @@ pub use bytes::SharedBytes;
 pub use device::DeviceChoice;
 pub use error::RestoreError;
 pub use load::{LoadOptions, load, load_embedded};
-pub use restorer::{ModelInfo, Restoration, RestoreOptions, RestoreRequest, Restorer};
+pub use restorer::{Alternative, ModelInfo, Restoration, RestoreOptions, RestoreRequest, Restorer};
 pub use table::{RowTable, RowUse};
 pub use threads::keep_operations_on_their_thread;

@@ -1,6 +1,9 @@
 //! Loading any checkpoint behind the [`Restorer`] trait.
 
 use std::path::Path;
+use std::sync::Arc;
+
+use corruptor::CorruptSettings;
 
 use crate::channel::ChannelRestorer;
 use crate::checkpoint::{CONFIG, CheckpointFiles};
@@ -11,12 +14,14 @@ use crate::restorer::Restorer;
 use crate::tagger::{self, Tagger};
 
 /// Where and how a model runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
     /// Where the weights go.
     pub device: DeviceChoice,
     /// Threads of the model on the CPU; `None` takes one a core.
     pub threads: Option<usize>,
+    /// The channel that a prior decodes; `None` takes the checkpoint's own. Other families know no channel.
+    pub channel: Option<Arc<CorruptSettings>>,
 }
 
 impl LoadOptions {
@@ -53,6 +58,9 @@ pub fn load_embedded(
 
 fn load_files(files: &CheckpointFiles, options: &LoadOptions) -> Result<Box<dyn Restorer>, RestoreError> {
     match files.model_type()?.as_str() {
+        tagger::MODEL_TYPE if options.channel.is_some() => {
+            Err(RestoreError::NoChannel { family: tagger::MODEL_TYPE })
+        }
         tagger::MODEL_TYPE => Ok(Box::new(Tagger::from_files(files, options)?)),
         ngram::MODEL_TYPE => Ok(Box::new(ChannelRestorer::of_ngrams(files, options)?)),
         other => Err(RestoreError::Format {

@@ -1,5 +1,7 @@
 //! The one trait behind which every model family stands.
 
+use std::ops::Range;
+
 use corruptor::Edit;
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +13,10 @@ use crate::error::RestoreError;
 pub struct RestoreOptions {
     /// Edits less probable than this are not applied, in [0, 1]; `None` takes the checkpoint's own threshold.
     pub min_confidence: Option<f32>,
-    /// Most rounds over the text; `None` takes the checkpoint's own.
+    /// Most rounds over the text; `None` takes the checkpoint's own. Families that look once take no notice.
     pub max_rounds: Option<usize>,
+    /// Most other originals to name, the most probable first; families that follow one hypothesis name none.
+    pub alternatives: usize,
 }
 
 /// A text and how to restore it.
@@ -22,12 +26,40 @@ pub struct RestoreRequest {
     pub text: String,
     /// Options of this text.
     pub options: RestoreOptions,
+    /// Bytes of the text that no edit touches: ranges in any order. One that cuts a character stands for all of it; what lies
+    /// beyond the text has no effect.
+    pub protected: Vec<Range<usize>>,
 }
 
 impl RestoreRequest {
     /// A request with the checkpoint's own options.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), options: RestoreOptions::default() }
+        Self { text: text.into(), ..Self::default() }
+    }
+
+    /// The request with other options.
+    #[must_use]
+    pub fn with_options(self, options: RestoreOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// The protected ranges in order, without overlap, whole characters inside the text; empty ones are left out.
+    pub(crate) fn protected(&self) -> Vec<Range<usize>> {
+        let mut ranges: Vec<Range<usize>> = self
+            .protected
+            .iter()
+            .map(|range| self.text.floor_char_boundary(range.start)..self.text.ceil_char_boundary(range.end))
+            .filter(|range| range.start < range.end)
+            .collect();
+        ranges.sort_unstable_by_key(|range| (range.start, range.end));
+        let mut joined: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            match joined.last_mut() {
+                Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+                _ => joined.push(range),
+            }
+        }
+        joined
     }
 }
 
@@ -42,6 +74,17 @@ pub struct Restoration {
     pub confidence: f32,
     /// Passes of the model over (parts of) the text.
     pub passes: usize,
+    /// Other originals, the most probable first, as many as were asked for at most.
+    pub alternatives: Vec<Alternative>,
+}
+
+/// Another original that a text can have had.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Alternative {
+    /// The original.
+    pub text: String,
+    /// Its share of the weight of all originals that the model has weighed, in [0, 1].
+    pub probability: f32,
 }
 
 /// What is known about a loaded model.

@@ -60,6 +60,7 @@ pub(crate) fn restore(
     mut propose: impl FnMut(&[Window]) -> Result<Vec<WindowEdits>, RestoreError>,
 ) -> Result<Vec<Restoration>, RestoreError> {
     let mut texts: Vec<Vec<Core>> = requests.iter().map(|r| cores(&r.text, limits)).collect();
+    let protected: Vec<_> = requests.iter().map(RestoreRequest::protected).collect();
     let rounds = |r: &RestoreRequest| r.options.max_rounds.unwrap_or(limits.max_rounds);
     for round in 0..requests.iter().map(rounds).max().unwrap_or(0) {
         let mut places = Vec::new();
@@ -82,7 +83,7 @@ pub(crate) fn restore(
         let proposals = propose(&windows)?;
         for (((text, core), window), proposal) in places.into_iter().zip(windows).zip(proposals) {
             let threshold = requests[text].options.min_confidence.unwrap_or(limits.min_confidence);
-            texts[text][core].accept(window, proposal, threshold);
+            texts[text][core].accept(window, proposal, threshold, &protected[text]);
         }
     }
     let threshold = |r: &RestoreRequest| r.options.min_confidence.unwrap_or(limits.min_confidence);
@@ -94,11 +95,15 @@ pub(crate) fn restore(
 }
 
 impl Core {
-    fn accept(&mut self, window: Window, proposal: WindowEdits, threshold: f32) {
+    fn accept(&mut self, window: Window, proposal: WindowEdits, threshold: f32, protected: &[Range<usize>]) {
         let offset = window.core.start;
         let accepted = proposal.edits.into_iter().filter(|e| e.confidence >= threshold);
-        let edits: Vec<Edit> =
-            accepted.map(|e| Edit { start: e.start - offset, end: e.end - offset, ..e }).collect();
+        let edits = accepted.map(|e| Edit { start: e.start - offset, end: e.end - offset, ..e });
+        let protected = self.moved(protected);
+        let touches = |edit: &Edit| {
+            protected.iter().any(|range| edit.start < range.end && range.start < edit.end.max(edit.start))
+        };
+        let edits: Vec<Edit> = edits.filter(|edit| !touches(edit)).collect();
         self.looked_at = Some(window);
         self.ln_probability = proposal.ln_probability;
         self.passes += 1;
@@ -107,6 +112,29 @@ impl Core {
             self.edits = compose_edits(&self.text, &self.edits, &edits);
             self.text = text;
         }
+    }
+}
+
+impl Core {
+    /// Where protected bytes of the input are in the text so far: they are unchanged, but moved.
+    fn moved(&self, protected: &[Range<usize>]) -> Vec<Range<usize>> {
+        let inside = protected
+            .iter()
+            .filter(|range| range.start < self.input.end && self.input.start < range.end)
+            .map(|range| {
+                range.start.max(self.input.start) - self.input.start
+                    ..range.end.min(self.input.end) - self.input.start
+            });
+        let shift = |at: usize| -> isize {
+            let before = self.edits.iter().filter(|edit| edit.end <= at);
+            before.map(|e| e.replacement.len().cast_signed() - (e.end - e.start).cast_signed()).sum()
+        };
+        inside
+            .map(|range| {
+                let moved = shift(range.start);
+                range.start.wrapping_add_signed(moved)..range.end.wrapping_add_signed(moved)
+            })
+            .collect()
     }
 }
 
@@ -171,7 +199,7 @@ fn finish(request: &RestoreRequest, cores: Vec<Core>, threshold: f32) -> Restora
         Ok(text) => (text, edits),
         Err(_) => (request.text.clone(), Vec::new()),
     };
-    Restoration { text, edits, confidence: ln_probability.exp() as f32, passes }
+    Restoration { text, edits, confidence: ln_probability.exp() as f32, passes, alternatives: Vec::new() }
 }
 
 #[cfg(test)]
@@ -202,7 +230,7 @@ mod tests {
     }
 
     fn run(text: &str, options: RestoreOptions) -> Restoration {
-        restore(&[RestoreRequest { text: text.into(), options }], &LIMITS, |w| Ok(propose(w)))
+        restore(&[RestoreRequest::new(text).with_options(options)], &LIMITS, |w| Ok(propose(w)))
             .unwrap()
             .remove(0)
     }
@@ -234,6 +262,16 @@ mod tests {
         // The composed edit has 0.81: the first round alone passes, the two together do not.
         let strict = run("axb", RestoreOptions { min_confidence: Some(0.85), ..RestoreOptions::default() });
         assert_eq!((strict.text.as_str(), strict.edits.len()), ("axb", 0));
+    }
+
+    #[test]
+    fn protected_bytes_stay_in_every_round() {
+        let request =
+            RestoreRequest { protected: vec![3..5, 40..99, 4..4], ..RestoreRequest::new("xa xx bx") };
+        let options = RestoreOptions { min_confidence: Some(0.0), ..RestoreOptions::default() };
+        let restored =
+            restore(&[request.with_options(options)], &LIMITS, |w| Ok(propose(w))).unwrap().remove(0);
+        assert_eq!(restored.text, "zza xx bzz");
     }
 
     #[test]

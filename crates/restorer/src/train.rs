@@ -5,6 +5,7 @@ use std::path::Path;
 use candle_core::{Tensor, Var};
 use corruptor::Pair;
 
+use crate::channel::Decoding;
 use crate::error::RestoreError;
 use crate::restorer::Restorer;
 use crate::table::{RowTable, RowUse};
@@ -41,6 +42,8 @@ pub struct CheckpointMeta {
     pub metrics: serde_json::Value,
     /// The confidence threshold chosen on the validation split.
     pub min_confidence: f32,
+    /// Of a prior: how the channel is decoded.
+    pub decoding: Option<Decoding>,
 }
 
 /// A model that can be trained.

@@ -12,6 +12,9 @@ pub(crate) struct WindowSize {
 }
 
 impl WindowSize {
+    /// Of channel decoding: much more than a prior remembers, and enough to tell the noise level.
+    pub(crate) const CHANNEL: Self = Self { window_bytes: 2048, overlap_bytes: 128 };
+
     /// The cores of a text: all of it where it fits a window, else pieces that end after white space where they can.
     pub(crate) fn cores(self, text: &str) -> Vec<Range<usize>> {
         let size = if text.len() <= self.window_bytes {

@@ -210,7 +210,7 @@ proptest! {
     fn edits_replay_over_any_text(text in "(\\PC|[a-c \r\n]|é|👩‍👧){0,200}", threshold in 0.0f32..0.6) {
         let model = Tagger::load(&fixture(), &one_thread()).unwrap();
         let options = RestoreOptions { min_confidence: Some(threshold), ..RestoreOptions::default() };
-        let restored = model.restore(&[RestoreRequest { text: text.clone(), options }]).unwrap().remove(0);
+        let restored = model.restore(&[RestoreRequest::new(&text).with_options(options)]).unwrap().remove(0);
         prop_assert_eq!(&apply_edits(&text, &restored.edits).unwrap(), &restored.text);
         prop_assert!(restored.edits.iter().all(|e| e.confidence >= threshold));
         prop_assert!((0.0..=1.0).contains(&restored.confidence));

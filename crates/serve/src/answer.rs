@@ -1,7 +1,7 @@
 //! A restoration as JSON: the same for every route and command.
 
 use corruptor::Edit;
-use restorer::Restoration;
+use restorer::{Alternative, Restoration};
 use serde::Serialize;
 
 /// A restored text.
@@ -13,11 +13,14 @@ pub struct RestorationBody {
     pub edits: Vec<Edit>,
     /// Probability that the restored text is the original.
     pub confidence: f32,
+    /// Other originals, the most probable first, where they were asked for and the model knows any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<Alternative>,
 }
 
 impl From<Restoration> for RestorationBody {
     fn from(restoration: Restoration) -> Self {
-        let Restoration { text, edits, confidence, .. } = restoration;
-        Self { text, edits, confidence }
+        let Restoration { text, edits, confidence, alternatives, .. } = restoration;
+        Self { text, edits, confidence, alternatives }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     batch,
     http::{server::ConnectionLimits, state::RequestLimits},
     logging::LogFormat,
-    options::{parse_max_rounds, parse_min_confidence},
+    options::{parse_alternatives, parse_max_rounds, parse_min_confidence},
     scheduler::Limits,
 };
 
@@ -45,6 +45,9 @@ pub struct ModelArgs {
     /// Checkpoint directory; the checkpoint built into the program unless given.
     #[arg(long, env = "REVERTANT_MODEL", value_name = "DIR")]
     pub model: Option<PathBuf>,
+    /// The channel that a prior decodes: a recipe with a table [corrupt], as `corruptor fit` writes it; the model's own unless given.
+    #[arg(long, env = "REVERTANT_CHANNEL", value_name = "RECIPE")]
+    pub channel: Option<PathBuf>,
     /// Where the model runs: cpu or cuda:N.
     #[arg(long, env = "REVERTANT_DEVICE", default_value = "cpu")]
     pub device: DeviceChoice,
@@ -66,7 +69,7 @@ pub struct OptionArgs {
 
 impl From<&OptionArgs> for RestoreOptions {
     fn from(args: &OptionArgs) -> Self {
-        Self { min_confidence: args.min_confidence, max_rounds: args.max_rounds }
+        Self { min_confidence: args.min_confidence, max_rounds: args.max_rounds, ..Self::default() }
     }
 }
 
@@ -128,6 +131,9 @@ pub struct RestoreArgs {
     /// Print the text, its edits and its confidence as one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// Also name up to this many other originals, the most probable first.
+    #[arg(long, requires = "json", value_parser = parse_alternatives, value_name = "N", default_value_t = 0)]
+    pub alternatives: usize,
 }
 
 /// `serve batch`.

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use corruptor::{IoError, resolve::load_channel};
 use restorer::{DeviceChoice, LoadOptions, RestoreError, Restorer};
 
 use crate::builtin;
@@ -33,6 +34,14 @@ pub enum ModelError {
     /// The path is not a directory.
     #[error("there is no model directory at {}", .0.display())]
     NoDirectory(PathBuf),
+    /// The channel that the model should decode cannot be used.
+    #[error("cannot decode the channel of {}: {error}", path.display())]
+    Channel {
+        /// The recipe.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: Box<IoError>,
+    },
     /// The checkpoint is there and cannot be used.
     #[error("cannot load the model from {source_name}: {error}")]
     Load {
@@ -43,7 +52,7 @@ pub enum ModelError {
     },
 }
 
-/// Loads the model from `source`.
+/// Loads the model from `source`; a prior decodes the channel of the recipe at `channel`, where there is one.
 ///
 /// # Errors
 ///
@@ -52,8 +61,14 @@ pub fn load(
     source: &ModelSource,
     device: DeviceChoice,
     threads: Option<usize>,
+    channel: Option<&Path>,
 ) -> Result<Arc<dyn Restorer>, ModelError> {
-    let options = LoadOptions { device, threads };
+    let channel = channel.map(|path| {
+        load_channel(path)
+            .map(Arc::new)
+            .map_err(|error| ModelError::Channel { path: path.to_path_buf(), error: Box::new(error) })
+    });
+    let options = LoadOptions { device, threads, channel: channel.transpose()? };
     let loaded = match source {
         ModelSource::Directory(path) => load_directory(path, &options)?,
         ModelSource::BuiltIn => load_built_in(&options)?,

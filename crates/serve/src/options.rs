@@ -1,5 +1,7 @@
 //! The options of a restoration, from outside: checked once, typed from there on.
 
+use std::ops::Range;
+
 use restorer::RestoreOptions;
 use serde_json::{Map, Value};
 
@@ -10,10 +12,13 @@ use crate::{
 };
 
 /// Keys of the options, wherever JSON carries them.
-const OPTION_KEYS: [&str; 2] = ["min_confidence", "max_rounds"];
+const OPTION_KEYS: [&str; 3] = ["min_confidence", "max_rounds", "alternatives"];
 
 /// Most rounds that a request may ask for; a model stops by itself as soon as nothing changes.
 pub const MAX_ROUNDS: usize = 16;
+
+/// Most other originals that a request may ask for.
+pub const MAX_ALTERNATIVES: usize = 16;
 
 /// A value that no option takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +29,12 @@ pub enum OptionError {
     /// Not a number of rounds.
     #[error("max_rounds is {0}; it is a whole number from 1 to {MAX_ROUNDS}")]
     MaxRounds(String),
+    /// Not a number of alternatives.
+    #[error("alternatives is {0}; it is a whole number from 0 to {MAX_ALTERNATIVES}")]
+    Alternatives(String),
+    /// Not spans of a text.
+    #[error("{0}; spans are [start, end] in bytes of the text, on character boundaries")]
+    Protected(String),
 }
 
 /// Checks a confidence.
@@ -49,6 +60,44 @@ pub fn max_rounds(value: u64) -> Result<usize, OptionError> {
         Ok(rounds @ 1..=MAX_ROUNDS) => Ok(rounds),
         _ => Err(OptionError::MaxRounds(value.to_string())),
     }
+}
+
+/// Checks a number of alternatives.
+///
+/// # Errors
+///
+/// Where it is not from 0 to [`MAX_ALTERNATIVES`].
+pub fn alternatives(value: u64) -> Result<usize, OptionError> {
+    match usize::try_from(value) {
+        Ok(most @ 0..=MAX_ALTERNATIVES) => Ok(most),
+        _ => Err(OptionError::Alternatives(value.to_string())),
+    }
+}
+
+/// Checks a span of `text` that no edit may touch.
+///
+/// # Errors
+///
+/// Where it is no range of characters of the text.
+pub fn protected(text: &str, start: u64, end: u64) -> Result<Range<usize>, OptionError> {
+    let range = usize::try_from(start).ok().zip(usize::try_from(end).ok()).map(|(start, end)| start..end);
+    match range {
+        Some(range) if text.get(range.clone()).is_some() => Ok(range),
+        _ => {
+            let message = format!("[{start}, {end}] is no span of a text of {} bytes", text.len());
+            Err(OptionError::Protected(message))
+        }
+    }
+}
+
+/// [`alternatives`] from a command line.
+///
+/// # Errors
+///
+/// The message for the user, where `text` is no such number.
+pub fn parse_alternatives(text: &str) -> Result<usize, OptionError> {
+    let value = text.trim().parse().map_err(|_| OptionError::Alternatives(format!("`{text}`")))?;
+    alternatives(value)
 }
 
 /// [`min_confidence`] from a command line.
@@ -84,7 +133,32 @@ pub(crate) fn take_options(object: &mut Map<String, Value>) -> Result<RestoreOpt
         options.max_rounds =
             Some(number.and_then(max_rounds).map_err(|error| invalid(&error, "/max_rounds"))?);
     }
+    if let Some(value) = take(object, "alternatives") {
+        let number = value.as_u64().ok_or_else(|| OptionError::Alternatives(shown(&value)));
+        options.alternatives =
+            number.and_then(alternatives).map_err(|error| invalid(&error, "/alternatives"))?;
+    }
     Ok(options)
+}
+
+/// The spans of `text` that a request protects, from a JSON array at `pointer`.
+pub(crate) fn spans(value: &Value, text: &str, pointer: &str) -> Result<Vec<Range<usize>>, ApiError> {
+    let not_spans = |value: &Value| {
+        let error =
+            OptionError::Protected(format!("`protected` is {}, not an array of spans", type_name(value)));
+        invalid(&error, pointer)
+    };
+    let spans = value.as_array().ok_or_else(|| not_spans(value))?;
+    let span = |(index, span): (usize, &Value)| {
+        let bounds = span.as_array().filter(|bounds| bounds.len() == 2);
+        let bounds = bounds.and_then(|bounds| Some((bounds[0].as_u64()?, bounds[1].as_u64()?)));
+        let found = match bounds {
+            Some((start, end)) => protected(text, start, end),
+            None => Err(OptionError::Protected(format!("{span} is no span"))),
+        };
+        found.map_err(|error| invalid(&error, &format!("{pointer}/{index}")))
+    };
+    spans.iter().enumerate().map(span).collect()
 }
 
 /// An error for a key of `object` that is neither one of the route's `own` nor an option's, with the nearest of them.
@@ -128,8 +202,9 @@ mod tests {
 
     #[test]
     fn options_are_taken_and_null_is_absent() {
-        let given = options(serde_json::json!({"min_confidence": 0.5, "max_rounds": 2})).unwrap();
-        assert_eq!(given, RestoreOptions { min_confidence: Some(0.5), max_rounds: Some(2) });
+        let given = serde_json::json!({"min_confidence": 0.5, "max_rounds": 2, "alternatives": 3});
+        let expected = RestoreOptions { min_confidence: Some(0.5), max_rounds: Some(2), alternatives: 3 };
+        assert_eq!(options(given).unwrap(), expected);
         let absent = options(serde_json::json!({"min_confidence": null})).unwrap();
         assert_eq!(absent, RestoreOptions::default());
     }
@@ -142,7 +217,12 @@ mod tests {
             (serde_json::json!({"max_rounds": 0}), "/max_rounds", "from 1 to 16"),
             (serde_json::json!({"max_rounds": 2.5}), "/max_rounds", "2.5"),
             (serde_json::json!({"max_round": 2}), "/max_round", "did you mean `max_rounds`?"),
-            (serde_json::json!({"a/b": 2}), "/a~1b", "the keys are `min_confidence` and `max_rounds`"),
+            (
+                serde_json::json!({"a/b": 2}),
+                "/a~1b",
+                "the keys are `min_confidence`, `max_rounds` and `alternatives`",
+            ),
+            (serde_json::json!({"alternatives": 17}), "/alternatives", "from 0 to 16"),
         ] {
             let error = options(json.clone()).unwrap_err();
             assert_eq!(error.kind, Kind::InvalidRequest, "{json}");

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex};
 
-use restorer::{ModelInfo, Restoration, RestoreError, RestoreOptions, RestoreRequest, Restorer};
+use restorer::{ModelInfo, Restoration, RestoreError, RestoreRequest, Restorer};
 
 /// Returns each text unchanged, one token a byte. `refuse` is an error, `panic` a panic, and while the gate is shut a
 /// batch does not end.
@@ -79,7 +79,8 @@ impl Restorer for Script {
         if texts.iter().any(|text| text == "refuse") {
             return Err(RestoreError::Config { key: "test", message: "asked to".to_owned() });
         }
-        let same = |text| Restoration { text, edits: vec![], confidence: 1.0, passes: 1 };
+        let same =
+            |text| Restoration { text, edits: vec![], confidence: 1.0, passes: 1, alternatives: vec![] };
         Ok(texts.into_iter().map(same).collect())
     }
 
@@ -94,5 +95,5 @@ impl Restorer for Script {
 
 /// A request for `text` with the model's own options.
 pub(crate) fn request(text: &str) -> RestoreRequest {
-    RestoreRequest { text: text.to_owned(), options: RestoreOptions::default() }
+    RestoreRequest::new(text)
 }

@@ -10,6 +10,9 @@ use std::path::Path;
 
 use crate::alphabet::{AlphabetChoice, KeyboardLayout};
 use crate::confusion::{ConfusionChoice, ConfusionRow};
+use crate::io_error::IoError;
+use crate::law::ChannelLaw;
+use crate::recipe::Recipe;
 use crate::settings::{CorruptSettings, SettingsError};
 
 /// Reads the files that the settings name: keyboard layouts and confusion tables. Relative paths lie in `directory`.
@@ -27,6 +30,17 @@ pub fn read_files(mut settings: CorruptSettings, directory: &Path) -> Result<Cor
         let rows = rows.map_err(|error| SettingsError::new("corrupt.confusions", error.to_string()))?;
         settings.confusions = Some(ConfusionChoice::Rows(rows));
     }
+    Ok(settings)
+}
+
+/// The channel of a recipe file, as something that decodes it needs it: paths in it are relative to the working directory.
+///
+/// # Errors
+/// If the file is no recipe, or its channel depends on a corpus or is otherwise not fit to be used.
+pub fn load_channel(path: &Path) -> Result<CorruptSettings, IoError> {
+    let settings = Recipe::load(path)?.table("corrupt")?;
+    let settings = read_files(settings, Path::new(""))?;
+    ChannelLaw::new(&settings)?;
     Ok(settings)
 }
 

@@ -4,6 +4,7 @@ mod card;
 mod settings;
 mod texts;
 mod train;
+mod tune;
 
 pub use settings::NgramSettings;
 pub use train::{PriorOptions, train_prior};

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use corruptor::corpus::CorpusSettings;
 use corruptor::documents::{DocumentOptions, Documents, Record, UniqueDocuments};
-use corruptor::{IoError, Split, passages, split_of};
+use corruptor::resolve::Survey;
+use corruptor::{IoError, Split, document_id, passages, split_of};
 
 /// Documents, duplicates left out.
 pub(super) struct Texts {
@@ -21,12 +22,13 @@ impl Texts {
         Ok(Self { documents, unique: UniqueDocuments::default(), corpus: corpus.clone() })
     }
 
-    /// Hands the passages of the next document to `take`, with source and split; false at the end.
+    /// Hands the passages of the next document to `take`, with source and split, and the document to `survey`; false at the end.
     ///
     /// # Errors
     /// If a file cannot be read, an id stands for two texts, or `take` fails.
     pub(super) fn next<E: From<IoError>>(
         &mut self,
+        survey: &mut Option<Survey>,
         mut take: impl FnMut(&str, Split, &str) -> Result<(), E>,
     ) -> Result<bool, E> {
         let Some(record) = self.documents.next() else { return Ok(false) };
@@ -34,6 +36,10 @@ impl Texts {
         let source = document.source.as_deref().unwrap_or_default();
         if !self.unique.admit(source, document.doc_id.as_deref(), &document.text, &document.place)? {
             return Ok(true);
+        }
+        if let Some(survey) = survey {
+            let id = document.doc_id.clone().unwrap_or_else(|| document_id(&document.text));
+            survey.add(source, &id, &document.text);
         }
         let split = split_of(&document.text, self.corpus.shares());
         for range in passages(&document.text, self.corpus.window_bytes, self.corpus.min_passage_bytes) {

@@ -1,12 +1,14 @@
 //! Counting a corpus into a prior.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use corruptor::corpus::CorpusSettings;
-use corruptor::{Recipe, Split};
+use corruptor::resolve::{Survey, read_files};
+use corruptor::{CorruptSettings, Recipe, Split};
 use rayon::prelude::*;
+use restorer::RestoreError;
 use restorer::ngram::{
     BuildError, BuildOptions, Built, Counter, NgramModel, Pruning, RawCounts, Smoothing, build,
 };
@@ -17,6 +19,7 @@ use serde_json::{Value, json};
 use super::card::{PriorFacts, write_card};
 use super::settings::NgramSettings;
 use super::texts::{Sample, Texts};
+use super::tune::{Tuned, tune};
 use crate::error::FinetuneError;
 use crate::stop::Stop;
 use crate::train::Existing;
@@ -57,6 +60,8 @@ struct Counted {
     sources: BTreeMap<String, SourceFacts>,
     valid: Sample,
     test: Sample,
+    /// The recipe's channel, resolved.
+    channel: CorruptSettings,
 }
 
 /// Counts the training documents of a corpus and writes the prior; `None` if it was stopped.
@@ -106,14 +111,18 @@ pub fn train_prior(options: &PriorOptions) -> Result<Option<Value>, FinetuneErro
             tried.cost
         ));
     }
+    (options.note)(&format!("built after {:.1} s", begun.elapsed().as_secs_f64()));
+    let recipe = options.recipe.clone().with_table_of("corrupt", &Recipe::of_corrupt(&counted.channel)?)?;
+    let tuned = tune(&built.model, &counted.channel, &counted.valid, options.note)?;
     (options.note)(&format!("{:.1} s in all", begun.elapsed().as_secs_f64()));
-    let metrics = metrics(&built, &counted);
+    let metrics = metrics(&built, &counted, &tuned);
     let meta = CheckpointMeta {
-        recipe: options.recipe.text().to_owned(),
+        recipe: recipe.text().to_owned(),
         metrics: metrics.clone(),
-        min_confidence: 0.5,
+        min_confidence: tuned.min_confidence,
+        decoding: Some(tuned.decoding),
     };
-    let facts = PriorFacts { metrics: &metrics, sources: &counted.sources, recipe: options.recipe.text() };
+    let facts = PriorFacts { metrics: &metrics, sources: &counted.sources, recipe: recipe.text() };
     write_card(&options.out, &facts)?;
     let text = serde_json::to_vec_pretty(&metrics).unwrap_or_default();
     corruptor::atomic::AtomicFile::write_whole(options.out.join("metrics.json"), &text)?;
@@ -161,13 +170,20 @@ fn count(
         }
         Ok(())
     };
-    while texts.next(&mut take)? {
+    let channel: CorruptSettings = options.recipe.table("corrupt")?;
+    let channel = read_files(channel, Path::new("")).map_err(RestoreError::Channel)?;
+    let mut survey = Survey::new(corpus, &channel);
+    while texts.next(&mut survey, &mut take)? {
         if options.stop.reason().is_some() {
             return Ok(None);
         }
     }
     let counts = counter.finish().map_err(BuildError::Io).map_err(build_error)?;
-    Ok(Some(Counted { counts, sources, valid, test }))
+    let channel = match survey {
+        Some(survey) => survey.resolve().map_err(RestoreError::Channel)?,
+        None => channel,
+    };
+    Ok(Some(Counted { counts, sources, valid, test, channel }))
 }
 
 /// Bits of the passages and their ends over their bytes.
@@ -176,7 +192,7 @@ fn bits_per_byte(model: &NgramModel, sample: &Sample) -> f64 {
     of.iter().sum::<f64>() / sample.bytes().max(1) as f64
 }
 
-fn metrics(built: &Built, counted: &Counted) -> Value {
+fn metrics(built: &Built, counted: &Counted, tuned: &Tuned) -> Value {
     let rounded = |number: f64, digits: i32| (number * 10f64.powi(digits)).round() / 10f64.powi(digits);
     let measured = |sample: &Sample| {
         (!sample.texts().is_empty()).then(|| rounded(bits_per_byte(&built.model, sample), 4))
@@ -192,6 +208,7 @@ fn metrics(built: &Built, counted: &Counted) -> Value {
         "pruning": built.chosen.pruning,
         "valid_bits_per_byte": measured(&counted.valid),
         "test_bits_per_byte": measured(&counted.test),
+        "decoding": tuned.metrics,
     })
 }
 

@@ -43,6 +43,7 @@ pub(super) fn finish<M: Trainable>(run: &Run<'_, M>) -> Result<Value, FinetuneEr
         recipe: run.options.recipe.text().to_owned(),
         metrics: metrics.clone(),
         min_confidence: choice.min_confidence,
+        decoding: None,
     };
     run.model.save(out, &meta)?;
     write_card(out, &TrainingFacts::of(run, choice.min_confidence, choice.counts))?;

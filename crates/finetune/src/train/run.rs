@@ -345,6 +345,7 @@ impl<'a, M: Trainable> Run<'a, M> {
                 recipe: self.options.recipe.text().to_owned(),
                 metrics: serde_json::to_value(record).unwrap_or_default(),
                 min_confidence: self.min_confidence(),
+                decoding: None,
             };
             self.model.save(&self.options.out, &meta)?;
             write_card(&self.options.out, &TrainingFacts::of(self, self.min_confidence(), counts))?;

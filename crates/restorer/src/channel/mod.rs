@@ -4,6 +4,7 @@
 //! [`corruptor::ChannelLaw`] says what that costs, at every noise level of the recipe at once. Hypotheses of the same state
 //! become one. What survives is a lattice, from which the best original and the probabilities of its edits come.
 
+mod alternatives;
 mod decode;
 mod emissions;
 mod joins;
@@ -24,5 +25,5 @@ mod tests;
 
 pub use model::ChannelModel;
 pub use restorer::ChannelRestorer;
-pub use settings::{Beam, Decoding, Posterior, Weights};
+pub use settings::{Beam, Calibration, Decoding, Posterior, Weights};
 pub use units::Units;

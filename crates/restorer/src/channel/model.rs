@@ -34,10 +34,7 @@ impl ChannelModel {
             let message = "channel decoding knows no confusion tables; give the rows of an alphabet instead, as `corruptor fit` does";
             return Err(SettingsError::new("corrupt.confusions", message));
         }
-        if !(weights.prior > 0.0 && weights.prior.is_finite() && weights.event_penalty >= 0.0) {
-            let message = format!("{weights:?}: the prior weighs more than 0, and no event is rewarded");
-            return Err(SettingsError::new("decoding", message));
-        }
+        weights.validate()?;
         let weight = ((1.0 - settings.clean_share) / settings.levels.len() as f64).ln();
         // A clean record is one of level 0.
         let mut laws: Vec<_> =
@@ -71,6 +68,15 @@ impl ChannelModel {
     /// The channel's transitions and their probabilities.
     pub fn law(&self) -> &ChannelLaw {
         &self.law
+    }
+
+    /// The same channel, weighed otherwise.
+    ///
+    /// # Errors
+    /// If a weight is out of range.
+    pub fn with_weights(self, weights: Weights) -> Result<Self, SettingsError> {
+        weights.validate()?;
+        Ok(Self { weights, ..self })
     }
 
     /// What it is weighed by.

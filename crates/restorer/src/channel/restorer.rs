@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use corruptor::{CorruptSettings, Edit, Recipe, apply_edits};
+use corruptor::{ChannelLaw, CorruptSettings, Edit, Recipe, apply_edits};
 use rayon::prelude::*;
 
-use super::decode::{Decoded, Part, decode};
+use super::alternatives::{Doubtful, others};
+use super::decode::{Decoded, decode};
 use super::model::ChannelModel;
 use super::observed::Window;
-use super::settings::Decoding;
+use super::settings::{Calibration, Decoding};
 use super::units::Units;
 use crate::checkpoint::{CheckpointFiles, RESTORER, RestorerJson};
 use crate::error::RestoreError;
@@ -47,9 +48,16 @@ impl ChannelRestorer<NgramModel> {
     pub fn of_ngrams(files: &CheckpointFiles, options: &LoadOptions) -> Result<Self, RestoreError> {
         let (prior, _) = NgramModel::from_files(files)?;
         let json: RestorerJson = files.json(RESTORER)?;
-        let format = |message: String| RestoreError::Format { path: files.path(RESTORER), message };
-        let recipe = Recipe::parse(&json.recipe, RESTORER).map_err(|error| format(error.to_string()))?;
-        let settings: CorruptSettings = recipe.table("corrupt").map_err(|error| format(error.to_string()))?;
+        let format = |error: &dyn std::fmt::Display| RestoreError::Format {
+            path: files.path(RESTORER),
+            message: error.to_string(),
+        };
+        let settings = if let Some(settings) = &options.channel {
+            settings.as_ref().clone()
+        } else {
+            let recipe = Recipe::parse(&json.recipe, RESTORER).map_err(|error| format(&error))?;
+            recipe.table("corrupt").map_err(|error| format(&error))?
+        };
         let info = ModelInfo {
             family: ngram::MODEL_TYPE.to_owned(),
             digest: files.digest()?,
@@ -58,25 +66,44 @@ impl ChannelRestorer<NgramModel> {
             min_confidence: json.min_confidence,
         };
         let size = WindowSize { window_bytes: json.window_bytes, overlap_bytes: json.overlap_bytes };
-        Self::new(prior, &settings, json.decoding.unwrap_or_default(), size, info, options)
-            .map_err(|error| format(error.to_string()))
+        let decoding = json.decoding.unwrap_or_default();
+        let new = Self::new(prior, &settings, decoding, json.min_confidence, options)?;
+        Ok(Self { size, info, ..new })
     }
 }
 
 impl<P: Prior> ChannelRestorer<P> {
-    fn new(
+    /// Decodes the channel of `settings` under `prior`; edits less probable than `min_confidence` are not applied.
+    ///
+    /// # Errors
+    /// If the channel is not resolved or cannot be decoded, or the threads cannot be started.
+    pub fn new(
         prior: P,
         settings: &CorruptSettings,
         decoding: Decoding,
-        size: WindowSize,
-        info: ModelInfo,
+        min_confidence: f32,
         options: &LoadOptions,
-    ) -> Result<Self, Box<dyn std::error::Error>> {
+    ) -> Result<Self, RestoreError> {
         let settings = CorruptSettings { escape: settings.escape.max(decoding.escape), ..settings.clone() };
-        let law = corruptor::ChannelLaw::new(&settings)?;
-        let units = Units::of_prior(&prior, law.alphabet().symbols().iter().map(String::as_str));
+        let alphabet = ChannelLaw::new(&settings)?;
+        let units = Units::of_prior(&prior, alphabet.alphabet().symbols().iter().map(String::as_str));
         let model = ChannelModel::new(&settings, units, decoding.weights)?;
-        Ok(Self { prior, model, decoding, size, info, pool: options.thread_pool()? })
+        let info = ModelInfo {
+            family: "prior".to_owned(),
+            digest: "new".to_owned(),
+            parameters: 0,
+            window_bytes: WindowSize::CHANNEL.window_bytes,
+            min_confidence,
+        };
+        Ok(Self { prior, model, decoding, size: WindowSize::CHANNEL, info, pool: options.thread_pool()? })
+    }
+
+    /// The same, decoded in another way.
+    ///
+    /// # Errors
+    /// If the weights are out of range.
+    pub fn with_decoding(self, decoding: Decoding) -> Result<Self, RestoreError> {
+        Ok(Self { model: self.model.with_weights(decoding.weights)?, decoding, ..self })
     }
 
     /// The places of all windows, in order.
@@ -93,10 +120,17 @@ impl<P: Prior> ChannelRestorer<P> {
         places
     }
 
-    fn decode(&self, text: &str, place: &Place) -> Decoded {
+    fn decode(&self, text: &str, place: &Place, protected: &[Range<usize>]) -> Decoded {
         let Range { start, end } = place.window;
-        let window =
-            Window { text: &text[start..end], starts: start == 0, ends: end == text.len(), protected: &[] };
+        let inside = protected.iter().filter(|range| range.start < end && start < range.end);
+        let protected: Vec<_> =
+            inside.map(|range| range.start.max(start) - start..range.end.min(end) - start).collect();
+        let window = Window {
+            text: &text[start..end],
+            starts: start == 0,
+            ends: end == text.len(),
+            protected: &protected,
+        };
         let context = &text[text.ceil_char_boundary(start.saturating_sub(CONTEXT_BYTES))..start];
         decode(&self.model, &self.prior, &self.decoding.beam, &self.decoding.posterior, window, context)
     }
@@ -105,10 +139,9 @@ impl<P: Prior> ChannelRestorer<P> {
 impl<P: Prior> Restorer for ChannelRestorer<P> {
     fn restore(&self, requests: &[RestoreRequest]) -> Result<Vec<Restoration>, RestoreError> {
         let places = self.places(requests);
-        let run = || {
-            let decoded = places.par_iter().map(|place| self.decode(&requests[place.text].text, place));
-            decoded.collect::<Vec<_>>()
-        };
+        let protected: Vec<_> = requests.iter().map(RestoreRequest::protected).collect();
+        let decode = |place: &Place| self.decode(&requests[place.text].text, place, &protected[place.text]);
+        let run = || places.par_iter().map(decode).collect::<Vec<_>>();
         let decoded = match &self.pool {
             Some(pool) => pool.install(run),
             None => run(),
@@ -117,7 +150,8 @@ impl<P: Prior> Restorer for ChannelRestorer<P> {
         let restore = |(text, request): (usize, &RestoreRequest)| {
             let own = std::iter::from_fn(|| windows.next_if(|(place, _)| place.text == text));
             let threshold = request.options.min_confidence.unwrap_or(self.info.min_confidence);
-            join(&request.text, own, threshold)
+            let joining = Joining { calibration: self.decoding.calibration, threshold };
+            joining.join(&request.text, own, request.options.alternatives)
         };
         Ok(requests.iter().enumerate().map(restore).collect())
     }
@@ -131,26 +165,50 @@ impl<P: Prior> Restorer for ChannelRestorer<P> {
     }
 }
 
-/// Joins the windows of a text: each has the say in its core.
-fn join<'p>(text: &str, windows: impl Iterator<Item = (&'p Place, Decoded)>, threshold: f32) -> Restoration {
-    let (mut edits, mut confidence, mut passes): (Vec<Edit>, f64, usize) = (Vec::new(), 1.0, 0);
-    for (Place { core, window, .. }, decoded) in windows {
-        passes += 1;
-        let owns = |at: usize| core.contains(&at) || at == core.end && at == text.len();
-        for Part { input, edits: of_part, share, .. } in decoded.parts {
-            confidence *= if owns(window.start + input.start) { share } else { 1.0 };
-            for edit in of_part {
-                let (start, end) = (window.start + edit.start, window.start + edit.end);
-                let is_free = edits.last().is_none_or(|before| before.end <= start);
-                if owns(start) && is_free && edit.confidence >= threshold {
-                    edits.push(Edit { start, end, ..edit });
+/// How the windows of a text become one restoration.
+struct Joining {
+    calibration: Calibration,
+    threshold: f32,
+}
+
+impl Joining {
+    /// Each window has the say in its core.
+    fn join<'p>(
+        &self,
+        text: &str,
+        windows: impl Iterator<Item = (&'p Place, Decoded)>,
+        alternatives: usize,
+    ) -> Restoration {
+        let (mut edits, mut confidence, mut passes): (Vec<Edit>, f64, usize) = (Vec::new(), 1.0, 0);
+        let mut doubtful = Vec::new();
+        for (Place { core, window, .. }, decoded) in windows {
+            passes += 1;
+            if decoded.ln_best == f64::NEG_INFINITY {
+                confidence = 0.0;
+            }
+            let owns = |at: usize| core.contains(&at) || at == core.end && at == text.len();
+            for part in decoded.parts {
+                let input = window.start + part.input.start..window.start + part.input.end;
+                for (edit, share) in part.edits.into_iter().zip(part.shares) {
+                    let (start, end) = (window.start + edit.start, window.start + edit.end);
+                    let is_free = edits.last().is_none_or(|before| before.end <= start);
+                    let confidence = self.calibration.probability(share) as f32;
+                    if owns(start) && is_free && confidence >= self.threshold {
+                        edits.push(Edit { start, end, confidence, ..edit });
+                    }
+                }
+                if owns(input.start) {
+                    confidence *= part.share;
+                    doubtful.push(Doubtful { input, originals: part.originals });
                 }
             }
         }
-    }
-    // Edits of consecutive cores are sorted and disjoint; the input is the answer if that were ever untrue.
-    match apply_edits(text, &edits) {
-        Ok(restored) => Restoration { text: restored, edits, confidence: confidence as f32, passes },
-        Err(_) => Restoration { text: text.to_owned(), edits: Vec::new(), confidence: 0.0, passes },
+        // Edits of consecutive cores are sorted and disjoint; the input is the answer if that were ever untrue.
+        let (restored, edits, confidence) = match apply_edits(text, &edits) {
+            Ok(restored) => (restored, edits, confidence as f32),
+            Err(_) => (text.to_owned(), Vec::new(), 0.0),
+        };
+        let alternatives = others(text, &restored, &doubtful, alternatives);
+        Restoration { text: restored, edits, confidence, passes, alternatives }
     }
 }

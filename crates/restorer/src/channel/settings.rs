@@ -1,5 +1,6 @@
 //! How much a search looks at, and what it is weighed by.
 
+use corruptor::SettingsError;
 use serde::{Deserialize, Serialize};
 
 /// How a channel is decoded: `decoding` in `restorer.json`.
@@ -14,11 +15,14 @@ pub struct Decoding {
     pub beam: Beam,
     /// How far the probabilities of edits are worked out.
     pub posterior: Posterior,
+    /// From shares of the weighted score to probabilities.
+    pub calibration: Calibration,
 }
 
 impl Default for Decoding {
     fn default() -> Self {
         Self {
+            calibration: Calibration::default(),
             weights: Weights::default(),
             escape: 1e-3,
             beam: Beam::default(),
@@ -72,6 +76,21 @@ pub struct Weights {
     pub event_penalty: f64,
 }
 
+impl Weights {
+    /// # Errors
+    /// If the prior does not count, or an event is rewarded.
+    pub(super) fn validate(self) -> Result<(), SettingsError> {
+        let fail = |key, message: String| Err(SettingsError::new(format!("decoding.weights.{key}"), message));
+        if !(self.prior > 0.0 && self.prior.is_finite()) {
+            return fail("prior", format!("{}; give a number above 0", self.prior));
+        }
+        if !(self.event_penalty >= 0.0 && self.event_penalty.is_finite()) {
+            return fail("event_penalty", format!("{}; give a number of nats from 0 on", self.event_penalty));
+        }
+        Ok(())
+    }
+}
+
 impl Default for Weights {
     fn default() -> Self {
         Self { prior: 1.0, event_penalty: 1.0 }
@@ -110,5 +129,39 @@ impl Posterior {
 impl Default for Posterior {
     fn default() -> Self {
         Self { margin: 9.0, quiet: 4, originals: 64, prefixes: 4096, others: 0.002 }
+    }
+}
+
+/// From the share of the weighted score that has an edit to the probability that it is right: logistic (Platt 1999), fitted on
+/// held-out pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Calibration {
+    /// Factor of the share's log-odds.
+    pub slope: f64,
+    /// What is added to them.
+    pub intercept: f64,
+}
+
+impl Calibration {
+    /// Log-odds of a share, within what a sum of few originals can tell.
+    pub fn log_odds(share: f64) -> f64 {
+        let share = share.clamp(1e-6, 1.0 - 1e-6);
+        (share / (1.0 - share)).ln()
+    }
+
+    /// The probability of an edit.
+    pub fn probability(self, share: f64) -> f64 {
+        if self == Self::default() {
+            return share;
+        }
+        let odds = self.slope * Self::log_odds(share) + self.intercept;
+        1.0 / (1.0 + (-odds).exp())
+    }
+}
+
+impl Default for Calibration {
+    fn default() -> Self {
+        Self { slope: 1.0, intercept: 0.0 }
     }
 }

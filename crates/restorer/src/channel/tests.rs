@@ -76,6 +76,11 @@ fn pairs() -> Vec<(String, String)> {
     pairs
 }
 
+/// The corrupted texts as one.
+fn all_corrupted() -> String {
+    pairs().into_iter().map(|(_, corrupted)| corrupted + " ").collect()
+}
+
 #[test]
 fn it_undoes_every_operation_and_leaves_clean_text_alone() {
     let dir = checkpoint();
@@ -105,7 +110,7 @@ fn it_undoes_every_operation_and_leaves_clean_text_alone() {
 fn neither_threads_nor_the_batch_matter() {
     let dir = checkpoint();
     let (one, two) = (restorer(dir.path(), 1), restorer(dir.path(), 2));
-    let long: String = pairs().iter().map(|(_, corrupted)| format!("{corrupted} ")).collect();
+    let long: String = all_corrupted();
     let texts: Vec<String> =
         pairs().into_iter().map(|(_, corrupted)| corrupted).chain([long.repeat(3)]).collect();
     let requests: Vec<RestoreRequest> = texts.iter().map(RestoreRequest::new).collect();
@@ -119,8 +124,7 @@ fn neither_threads_nor_the_batch_matter() {
 #[test]
 fn windows_hardly_show() {
     let dir = checkpoint();
-    let text: String =
-        pairs().iter().map(|(_, corrupted)| format!("{corrupted} ")).collect::<String>().repeat(2);
+    let text: String = all_corrupted().repeat(2);
     let mut restorer = restorer(dir.path(), 1);
     let cut = restorer.restore(&[RestoreRequest::new(text.clone())]).unwrap().remove(0);
     assert!(cut.passes > 4, "{} windows", cut.passes);
@@ -137,11 +141,55 @@ fn a_threshold_keeps_the_edits_above_it() {
     let (_, corrupted) = pairs().remove(1);
     let edits = |least: f32| {
         let options = RestoreOptions { min_confidence: Some(least), ..RestoreOptions::default() };
-        restorer.restore(&[RestoreRequest { text: corrupted.clone(), options }]).unwrap().remove(0).edits
+        restorer.restore(&[RestoreRequest::new(&corrupted).with_options(options)]).unwrap().remove(0).edits
     };
     let all = edits(0.0);
     assert!(!all.is_empty());
     let strict = edits(0.9);
     assert!(strict.iter().all(|edit| edit.confidence >= 0.9 && all.contains(edit)));
     assert!(edits(1.1).is_empty());
+}
+
+#[test]
+fn protected_spans_are_copied() {
+    let dir = checkpoint();
+    let restorer = restorer(dir.path(), 1);
+    for (_, corrupted) in pairs() {
+        let plain = restorer.restore(&[RestoreRequest::new(&corrupted)]).unwrap().remove(0);
+        for edit in &plain.edits {
+            let span = edit.start.saturating_sub(2)..edit.end + 2;
+            let request = RestoreRequest { protected: vec![span.clone()], ..RestoreRequest::new(&corrupted) };
+            let span = corrupted.floor_char_boundary(span.start)..corrupted.ceil_char_boundary(span.end);
+            let restored = restorer.restore(&[request]).unwrap().remove(0);
+            for edit in &restored.edits {
+                let is_outside = edit.end <= span.start || edit.start >= span.end;
+                assert!(is_outside, "{corrupted:?}: {edit:?} in {span:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn alternatives_are_other_originals_in_order() {
+    let dir = checkpoint();
+    let restorer = restorer(dir.path(), 1);
+    let options = RestoreOptions { alternatives: 5, ..RestoreOptions::default() };
+    let mut found = 0;
+    for (_, corrupted) in pairs() {
+        let restored =
+            restorer.restore(&[RestoreRequest::new(&corrupted).with_options(options)]).unwrap().remove(0);
+        let others = &restored.alternatives;
+        assert!(others.len() <= 5 && others.iter().all(|other| other.text != restored.text));
+        assert!(
+            others
+                .windows(2)
+                .all(|pair| pair[0].probability >= pair[1].probability && pair[0].text != pair[1].text)
+        );
+        let total: f32 = others.iter().map(|other| other.probability).sum();
+        assert!(total <= 1.0 + 1e-5, "{total}");
+        found += others.len();
+        let plain = restorer.restore(&[RestoreRequest::new(&corrupted)]).unwrap().remove(0);
+        assert!(plain.alternatives.is_empty() && plain.edits == restored.edits);
+    }
+    assert!(found > 40, "{found}");
 }

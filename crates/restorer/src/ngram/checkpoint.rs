@@ -13,14 +13,10 @@ use crate::checkpoint::{
 };
 use crate::error::RestoreError;
 use crate::train::CheckpointMeta;
+use crate::windows::WindowSize;
 
 /// What restoration does with a prior: it decodes the recipe's channel.
 const TASK: &str = "channel";
-/// Bytes of a text that are decoded at once.
-const WINDOW_BYTES: usize = 2048;
-/// Bytes on each side of a window that only inform.
-const OVERLAP_BYTES: usize = 128;
-
 /// `config.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NgramConfig {
@@ -56,14 +52,14 @@ impl Built {
         let restorer = RestorerJson {
             version: RESTORER_VERSION,
             task: TASK.to_owned(),
-            window_bytes: WINDOW_BYTES,
-            overlap_bytes: OVERLAP_BYTES,
+            window_bytes: WindowSize::CHANNEL.window_bytes,
+            overlap_bytes: WindowSize::CHANNEL.overlap_bytes,
             normalization: "none".to_owned(),
             max_rounds: 1,
             min_confidence: meta.min_confidence,
             unicode: UNICODE_VERSION,
             recipe: meta.recipe.clone(),
-            decoding: None,
+            decoding: meta.decoding,
             metrics: meta.metrics.clone(),
         };
         write_json(&dir.join(RESTORER), &restorer)?;

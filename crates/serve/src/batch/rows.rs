@@ -32,7 +32,7 @@ pub(super) fn restore_rows(
         let (batch, later) = rest.split_at(budgeted(rest, batch_tokens));
         rest = later;
         let requests: Vec<_> =
-            batch.iter().map(|&(_, _, text)| RestoreRequest { text: text.to_owned(), options }).collect();
+            batch.iter().map(|&(_, _, text)| RestoreRequest::new(text).with_options(options)).collect();
         for (&(_, row, _), result) in batch.iter().zip(restore_each(model, &requests)) {
             results[row] = Some(result);
         }

@@ -15,7 +15,8 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), Failure> {
         Some(text) => (text.to_owned(), true),
     };
     let model = load_model(&args.model)?;
-    let request = RestoreRequest { text, options: RestoreOptions::from(&args.options) };
+    let options = RestoreOptions { alternatives: args.alternatives, ..RestoreOptions::from(&args.options) };
+    let request = RestoreRequest::new(text).with_options(options);
     for answer in restore_each(model.as_ref(), &[request]) {
         let body = RestorationBody::from(answer?);
         print(&body, args.json, is_argument).map_err(Failure::system("write to standard output"))?;

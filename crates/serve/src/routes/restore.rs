@@ -1,5 +1,7 @@
 //! `POST /v1/restore`: one text or several, restored.
 
+use std::ops::Range;
+
 use axum::{
     Json,
     extract::{Request, State},
@@ -15,12 +17,12 @@ use crate::{
         body::{json_object, type_name},
         state::AppState,
     },
-    options::{refuse_unknown, take_options},
+    options::{refuse_unknown, spans, take_options},
     scheduler::{AnswerError, Ticket},
 };
 
 /// Keys of the request's object, besides the options.
-const KEYS: [&str; 2] = ["text", "texts"];
+const KEYS: [&str; 3] = ["text", "texts", "protected"];
 
 /// What the client asks for, and so the shape of the answer.
 #[derive(Debug, PartialEq)]
@@ -31,6 +33,15 @@ enum Texts {
     Many(Vec<String>),
 }
 
+/// A request, checked.
+#[derive(Debug, PartialEq)]
+struct Asked {
+    texts: Texts,
+    options: RestoreOptions,
+    /// By text; fewer than there are texts where the others have none.
+    protected: Vec<Vec<Range<usize>>>,
+}
+
 #[derive(serde::Serialize)]
 struct Results {
     results: Vec<RestorationBody>,
@@ -39,12 +50,14 @@ struct Results {
 /// Restores the texts of the body.
 pub(super) async fn restore(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
     let object = json_object(request, state.limits()).await?;
-    let (texts, options) = parse(object)?;
+    let Asked { texts, options, protected } = parse(object)?;
     let (texts, one) = match texts {
         Texts::One(text) => (vec![text], true),
         Texts::Many(texts) => (texts, false),
     };
-    let requests = texts.into_iter().map(|text| RestoreRequest { text, options }).collect();
+    let protected = protected.into_iter().chain(std::iter::repeat_with(Vec::new));
+    let request = |(text, protected)| RestoreRequest { text, options, protected };
+    let requests = texts.into_iter().zip(protected).map(request).collect();
     let ticket = state.scheduler().submit(requests)?;
     let results = answers(&state, ticket, one).await?;
     Ok(match (one, results) {
@@ -63,7 +76,7 @@ async fn answers(state: &AppState, ticket: Ticket, one: bool) -> Result<Vec<Rest
     Ok(restorations.into_iter().map(RestorationBody::from).collect())
 }
 
-fn parse(mut object: Map<String, Value>) -> Result<(Texts, RestoreOptions), ApiError> {
+fn parse(mut object: Map<String, Value>) -> Result<Asked, ApiError> {
     // First of all: a misspelt `text` should not read as a missing one.
     refuse_unknown(&object, &KEYS)?;
     let options = take_options(&mut object)?;
@@ -83,7 +96,27 @@ fn parse(mut object: Map<String, Value>) -> Result<(Texts, RestoreOptions), ApiE
         }
         (None, None) => return wrong("", "the object has neither `text` nor `texts`".to_owned()),
     };
-    Ok((texts, options))
+    let protected = match object.remove("protected").filter(|value| !value.is_null()) {
+        Some(value) => spans_of(&value, &texts)?,
+        None => Vec::new(),
+    };
+    Ok(Asked { texts, options, protected })
+}
+
+/// For one text its spans; for several, as many arrays of them.
+fn spans_of(value: &Value, texts: &Texts) -> Result<Vec<Vec<Range<usize>>>, ApiError> {
+    let texts = match texts {
+        Texts::One(text) => return Ok(vec![spans(value, text, "/protected")?]),
+        Texts::Many(texts) => texts,
+    };
+    let Some(of_texts) = value.as_array().filter(|of_texts| of_texts.len() == texts.len()) else {
+        let detail = format!("`protected` is not an array of {} arrays of spans, one a text", texts.len());
+        return Err(ApiError::new(Kind::InvalidRequest, detail).at("/protected"));
+    };
+    let of_text = |(index, (value, text)): (usize, (&Value, &String))| {
+        spans(value, text, &format!("/protected/{index}"))
+    };
+    of_texts.iter().zip(texts).enumerate().map(of_text).collect()
 }
 
 fn string(value: Value, pointer: &str) -> Result<String, ApiError> {
@@ -111,19 +144,28 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn parsed(value: Value) -> Result<(Texts, RestoreOptions), ApiError> {
+    fn parsed(value: Value) -> Result<Asked, ApiError> {
         let Value::Object(object) = value else { panic!("an object") };
         parse(object)
     }
 
     #[test]
     fn one_text_or_several() {
-        assert_eq!(parsed(json!({"text": "a"})).unwrap().0, Texts::One("a".to_owned()));
-        assert_eq!(parsed(json!({"text": ""})).unwrap().0, Texts::One(String::new()));
-        assert_eq!(parsed(json!({"texts": []})).unwrap().0, Texts::Many(vec![]));
-        let (texts, options) = parsed(json!({"texts": ["a", "b"], "max_rounds": 1})).unwrap();
+        assert_eq!(parsed(json!({"text": "a"})).unwrap().texts, Texts::One("a".to_owned()));
+        assert_eq!(parsed(json!({"text": ""})).unwrap().texts, Texts::One(String::new()));
+        assert_eq!(parsed(json!({"texts": []})).unwrap().texts, Texts::Many(vec![]));
+        let Asked { texts, options, .. } = parsed(json!({"texts": ["a", "b"], "max_rounds": 1})).unwrap();
         assert_eq!(texts, Texts::Many(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(options.max_rounds, Some(1));
+        let protected = |value| {
+            let of_texts = parsed(value).unwrap().protected.into_iter();
+            of_texts
+                .map(|spans| spans.iter().map(|span| (span.start, span.end)).collect())
+                .collect::<Vec<Vec<_>>>()
+        };
+        assert_eq!(protected(json!({"text": "né", "protected": [[1, 3]]})), [[(1, 3)]]);
+        let two = json!({"texts": ["a", "b"], "protected": [[], [[0, 1]]]});
+        assert_eq!(protected(two), [vec![], vec![(0, 1)]]);
     }
 
     #[test]
@@ -135,6 +177,10 @@ mod tests {
             (json!({"texts": "a"}), "/texts", "a string, not an array"),
             (json!({"texts": ["a", null]}), "/texts/1", "null"),
             (json!({"txt": "a"}), "/txt", "did you mean `text`?"),
+            (json!({"text": "né", "protected": [[0, 2]]}), "/protected/0", "no span of a text of 3 bytes"),
+            (json!({"text": "a", "protected": [[0, 1], 7]}), "/protected/1", "7 is no span"),
+            (json!({"text": "a", "protected": "a"}), "/protected", "a string"),
+            (json!({"texts": ["a"], "protected": []}), "/protected", "one a text"),
             (json!({"text": "a", "min_confidance": 1}), "/min_confidance", "did you mean `min_confidence`?"),
         ] {
             let error = parsed(value.clone()).unwrap_err();

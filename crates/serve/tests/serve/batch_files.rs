@@ -89,7 +89,8 @@ fn options_and_another_column_are_taken() {
         .assert()
         .success();
     let notes: Vec<_> = (0..9).map(|row| (row % 2 == 0).then(|| "even".to_owned())).collect();
-    let options = RestoreOptions { min_confidence: Some(0.0), max_rounds: Some(1) };
+    let options =
+        RestoreOptions { min_confidence: Some(0.0), max_rounds: Some(1), ..RestoreOptions::default() };
     assert_restored(&read(&output), &notes, options);
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn model() -> &'static dyn Restorer {
 
 /// What the library makes of `text`.
 pub(crate) fn restored(text: &str, options: RestoreOptions) -> Restoration {
-    model().restore(&[RestoreRequest { text: text.to_owned(), options }]).unwrap().remove(0)
+    model().restore(&[RestoreRequest::new(text).with_options(options)]).unwrap().remove(0)
 }
 
 /// Compares edits: those of another batch may differ in their confidence, by rounding.

@@ -50,8 +50,8 @@ fn texts_are_restored_as_the_library_does_alone_and_together() {
 fn options_reach_the_model() {
     let server = Server::start(&[]);
     for options in [
-        RestoreOptions { min_confidence: Some(0.0), max_rounds: Some(1) },
-        RestoreOptions { min_confidence: Some(1.0), max_rounds: None },
+        RestoreOptions { min_confidence: Some(0.0), max_rounds: Some(1), ..RestoreOptions::default() },
+        RestoreOptions { min_confidence: Some(1.0), max_rounds: None, ..RestoreOptions::default() },
     ] {
         let (min_confidence, max_rounds) = (options.min_confidence, options.max_rounds);
         let body = json!({"text": TEXTS[5], "min_confidence": min_confidence, "max_rounds": max_rounds});

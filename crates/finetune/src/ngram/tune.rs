@@ -1,0 +1,216 @@
+//! What a prior needs to decode a channel, learned on the validation documents: the weights of prior and events, the calibration
+//! of confidences, and the threshold.
+
+use std::collections::HashSet;
+
+use corruptor::{Channel, CorruptSettings, Pair, Passage, align, passages};
+use restorer::channel::{Calibration, ChannelRestorer, Decoding, Weights};
+use restorer::metrics::TextCounts;
+use restorer::ngram::NgramModel;
+use restorer::{LoadOptions, Restoration, RestoreOptions, RestoreRequest, Restorer as _};
+use serde_json::{Value, json};
+
+use super::texts::Sample;
+use crate::error::FinetuneError;
+
+/// Passages that weights are tried on.
+const WEIGHT_PASSAGES: usize = 96;
+/// Passages that confidences are calibrated on.
+const CALIBRATION_PASSAGES: usize = 400;
+/// Most pieces of clean text that the threshold is chosen on.
+const CLEAN_PIECES: usize = 4000;
+/// Bytes of such a piece where there are few.
+const PIECE_BYTES: usize = 256;
+/// Share of the clean pieces that may be touched.
+const HARM_LIMIT: f64 = 0.005;
+/// Weights that are tried, the one after the other.
+const PRIOR_WEIGHTS: [f64; 6] = [0.7, 0.85, 1.0, 1.15, 1.3, 1.5];
+const PENALTIES: [f64; 6] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0];
+
+/// What was learned.
+pub(super) struct Tuned {
+    pub(super) decoding: Decoding,
+    pub(super) min_confidence: f32,
+    pub(super) metrics: Value,
+}
+
+type Channels = ChannelRestorer<NgramModel>;
+
+/// Learns how `settings` is decoded under `prior` on held-out passages; without any, the defaults.
+///
+/// # Errors
+/// If the channel cannot be decoded.
+pub(super) fn tune(
+    prior: &NgramModel,
+    settings: &CorruptSettings,
+    valid: &Sample,
+    note: fn(&str),
+) -> Result<Tuned, FinetuneError> {
+    let (decoding, threshold) = (Decoding::default(), 0.5);
+    let restorer = Channels::new(prior.clone(), settings, decoding, threshold, &LoadOptions::default())?;
+    if valid.texts().is_empty() || settings.total_rate() == 0.0 {
+        return Ok(Tuned { decoding, min_confidence: threshold, metrics: Value::Null });
+    }
+    let (restorer, weights) = weigh(restorer, &pairs(settings, valid.texts(), WEIGHT_PASSAGES, 0)?)?;
+    note(&format!("decoding: prior × {}, {} nats an event", weights.prior, weights.event_penalty));
+    let held_out = pairs(settings, valid.texts(), CALIBRATION_PASSAGES, 1)?;
+    let restored = restore(&restorer, held_out.iter().map(|pair| pair.corrupted.as_str()))?;
+    let calibration = calibrate(&held_out, &restored);
+    let decoding = Decoding { weights, calibration, ..decoding };
+    let restorer = restorer.with_decoding(decoding)?;
+    let pieces = clean_pieces(valid.texts());
+    let clean = restore(&restorer, pieces.iter().copied())?;
+    let restored = restore(&restorer, held_out.iter().map(|pair| pair.corrupted.as_str()))?;
+    let min_confidence = threshold_of(&held_out, &restored, &clean);
+    let counts = thinned(&held_out, &restored, min_confidence);
+    let harmed = clean.iter().filter(|one| one.edits.iter().any(|e| e.confidence >= min_confidence)).count();
+    let harm = harmed as f64 / clean.len() as f64;
+    let reduction = counts.reduction().unwrap_or(0.0);
+    note(&format!(
+        "threshold {min_confidence}: CER of the validation split cut by {:.1} %, {harmed} of {} clean pieces touched",
+        100.0 * reduction,
+        clean.len()
+    ));
+    let metrics = json!({
+        "cer_before": counts.cer_before(),
+        "cer_after": counts.cer_after(),
+        "reduction": reduction,
+        "clean_pieces": clean.len(),
+        "harm": harm,
+    });
+    Ok(Tuned { decoding, min_confidence, metrics })
+}
+
+/// Corrupted passages, evenly spaced over `texts`.
+fn pairs(
+    settings: &CorruptSettings,
+    texts: &[String],
+    most: usize,
+    copy: u32,
+) -> Result<Vec<Pair>, FinetuneError> {
+    // What the channel of a fitted recipe cannot sample is what it was never seen to do.
+    let channel = Channel::new(&CorruptSettings { escape: 0.0, ..settings.clone() })
+        .map_err(restorer::RestoreError::Channel)?;
+    let chosen = (0..most.min(texts.len())).map(|i| i * texts.len() / most.min(texts.len()));
+    let pair = |at: usize| {
+        let passage = Passage { source: "validation", doc_id: "", start: at as u64, text: &texts[at] };
+        channel.pair(&passage, copy)
+    };
+    Ok(chosen.map(pair).collect())
+}
+
+/// Restores texts, all edits applied.
+fn restore<'t>(
+    restorer: &Channels,
+    texts: impl Iterator<Item = &'t str>,
+) -> Result<Vec<Restoration>, FinetuneError> {
+    let options = RestoreOptions { min_confidence: Some(0.0), ..RestoreOptions::default() };
+    let requests: Vec<_> = texts.map(|text| RestoreRequest::new(text).with_options(options)).collect();
+    Ok(restorer.restore(&requests)?)
+}
+
+/// Tries weights: one of the prior at a middling penalty, then penalties.
+fn weigh(mut restorer: Channels, pairs: &[Pair]) -> Result<(Channels, Weights), FinetuneError> {
+    let middling = Weights::default();
+    let mut best: Option<(u64, Weights)> = None;
+    let mut tried: Vec<Weights> = Vec::new();
+    for step in 0..2 {
+        let around = best.map_or(middling, |(_, weights)| weights);
+        let candidates: Vec<Weights> = match step {
+            0 => PRIOR_WEIGHTS.map(|prior| Weights { prior, ..around }).to_vec(),
+            _ => PENALTIES.map(|event_penalty| Weights { event_penalty, ..around }).to_vec(),
+        };
+        for weights in candidates {
+            if tried.contains(&weights) {
+                continue;
+            }
+            tried.push(weights);
+            restorer = restorer.with_decoding(Decoding { weights, ..Decoding::default() })?;
+            let restored = restore(&restorer, pairs.iter().map(|pair| pair.corrupted.as_str()))?;
+            let counts: TextCounts = pairs
+                .iter()
+                .zip(&restored)
+                .map(|(pair, one)| TextCounts::of(&pair.original, &pair.corrupted, &one.text))
+                .sum();
+            if best.is_none_or(|(errors, _)| counts.errors_after < errors) {
+                best = Some((counts.errors_after, weights));
+            }
+        }
+    }
+    let weights = best.map_or(middling, |(_, weights)| weights);
+    Ok((restorer.with_decoding(Decoding { weights, ..Decoding::default() })?, weights))
+}
+
+/// Fits log-odds of an edit being right to log-odds of its share, by Newton's method, drawn a little towards none of it.
+fn calibrate(pairs: &[Pair], restored: &[Restoration]) -> Calibration {
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    for (pair, one) in pairs.iter().zip(restored) {
+        let right: HashSet<(usize, usize, String)> = align(&pair.corrupted, &pair.original)
+            .into_iter()
+            .map(|event| (event.start as usize, (event.start + event.length) as usize, event.replacement))
+            .collect();
+        points.extend(one.edits.iter().map(|edit| {
+            let is_right = right.contains(&(edit.start, edit.end, edit.replacement.clone()));
+            (Calibration::log_odds(f64::from(edit.confidence)), f64::from(u8::from(is_right)))
+        }));
+    }
+    let (mut slope, mut intercept) = (1.0, 0.0);
+    for _ in 0..50 {
+        // The pull is that of a normal prior of variance 1 on both.
+        let (mut gradient, mut hessian) = ([1.0 - slope, -intercept], [1.0, 0.0, 1.0]);
+        for (x, y) in &points {
+            let p = 1.0 / (1.0 + (-(slope * x + intercept)).exp());
+            let weight = p * (1.0 - p);
+            gradient[0] += (y - p) * x;
+            gradient[1] += y - p;
+            hessian[0] += weight * x * x;
+            hessian[1] += weight * x;
+            hessian[2] += weight;
+        }
+        let determinant = hessian[0] * hessian[2] - hessian[1] * hessian[1];
+        let by_slope = (gradient[0] * hessian[2] - gradient[1] * hessian[1]) / determinant;
+        let by_intercept = (gradient[1] * hessian[0] - gradient[0] * hessian[1]) / determinant;
+        (slope, intercept) = (slope + by_slope, intercept + by_intercept);
+        if by_slope.abs() + by_intercept.abs() < 1e-9 {
+            break;
+        }
+    }
+    // A greater share is never less probable, whatever few points say.
+    if slope.is_finite() && slope > 0.0 { Calibration { slope, intercept } } else { Calibration::default() }
+}
+
+/// Pieces of clean text: passages, cut again where there are few of them.
+fn clean_pieces(texts: &[String]) -> Vec<&str> {
+    let pieces: Vec<&str> = if texts.len() >= CLEAN_PIECES {
+        texts.iter().map(String::as_str).collect()
+    } else {
+        texts.iter().flat_map(|text| passages(text, PIECE_BYTES, 16).map(|range| &text[range])).collect()
+    };
+    let kept = pieces.len().min(CLEAN_PIECES);
+    (0..kept).map(|i| pieces[i * pieces.len() / kept]).collect()
+}
+
+/// The counts where only edits from `threshold` on are applied.
+fn thinned(pairs: &[Pair], restored: &[Restoration], threshold: f32) -> TextCounts {
+    let counts = pairs.iter().zip(restored).map(|(pair, one)| {
+        let edits: Vec<_> = one.edits.iter().filter(|edit| edit.confidence >= threshold).cloned().collect();
+        let text = corruptor::apply_edits(&pair.corrupted, &edits).unwrap_or_else(|_| pair.corrupted.clone());
+        TextCounts::of(&pair.original, &pair.corrupted, &text)
+    });
+    counts.sum()
+}
+
+/// Of the thresholds that keep the harm limit, the one with the fewest errors; of equal ones the least.
+fn threshold_of(pairs: &[Pair], restored: &[Restoration], clean: &[Restoration]) -> f32 {
+    let worst = |one: &Restoration| one.edits.iter().map(|edit| edit.confidence).fold(0.0, f32::max);
+    let harmless = |threshold: f32| {
+        let harmed = clean.iter().filter(|one| !one.edits.is_empty() && worst(one) >= threshold).count();
+        harmed as f64 <= HARM_LIMIT * clean.len() as f64
+    };
+    let candidates = (0..=99).map(|percent| percent as f32 / 100.0).filter(|threshold| harmless(*threshold));
+    let errors = |threshold: f32| thinned(pairs, restored, threshold).errors_after;
+    candidates
+        .map(|threshold| (errors(threshold), threshold))
+        .min_by(|a, b| a.0.cmp(&b.0))
+        .map_or(0.99, |best| best.1)
+}
