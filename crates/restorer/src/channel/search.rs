@@ -13,6 +13,9 @@ use super::observed::{Move, Observed, Span, Window};
 use super::settings::Beam;
 use crate::prior::{END, Prior, Ranked, Symbol};
 
+/// Bytes before a surprise within which what explains it can have begun: a span and what it does to the contexts after it.
+const SURPRISE_BYTES: usize = 10;
+
 /// Where in the channel's transitions a hypothesis is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Mode {
@@ -71,6 +74,10 @@ pub(super) struct Search<'t, P: Prior> {
     ahead: VecDeque<Vec<Pending<P::State>>>,
     /// Weights below it are not followed at the byte at hand.
     least: f64,
+    /// By byte: what the prior weighs up to it where nothing has happened.
+    copied: Vec<f64>,
+    /// By byte: whether events can start there, since something near it is surprising.
+    is_open: Vec<bool>,
     /// Paths to the end.
     finals: Vec<Arc>,
     lanes: Vec<f64>,
@@ -109,6 +116,8 @@ impl<'t, P: Prior> Search<'t, P> {
             known: FxHashMap::default(),
             ahead: VecDeque::new(),
             least: f64::NEG_INFINITY,
+            copied: Vec::new(),
+            is_open: Vec::new(),
             finals: Vec::new(),
             lanes: vec![0.0; model.lanes()],
             units: Vec::new(),
@@ -153,6 +162,7 @@ impl<'t, P: Prior> Search<'t, P> {
             let Some((_, after)) = next.pop() else { return };
             state = after;
         }
+        self.listen(state.clone());
         self.states.push(State { prior: state, mode: Mode::Visit, tail: Tail::BREAK });
         self.is_identity.push(true);
         self.lattice.at.push(0);
@@ -160,6 +170,27 @@ impl<'t, P: Prior> Search<'t, P> {
         let best = self.model.start.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         self.best.push(best);
         self.least = best - self.beam.margin;
+    }
+
+    /// Lets the prior read the text as it stands: where nothing that comes is surprising, no event is worth its price.
+    fn listen(&mut self, mut state: P::State) {
+        let text = self.observed.window.text;
+        let mut next = Vec::with_capacity(1);
+        let mut sum = 0.0;
+        self.copied.push(sum);
+        self.is_open = vec![self.beam.surprise <= 0.0; text.len() + 1];
+        for (at, symbol) in text.bytes().enumerate() {
+            self.prior.advance(&[(state, symbol)], &mut next);
+            let Some((ln, after)) = next.pop() else { return };
+            state = after;
+            sum += self.model.prior_weight(ln);
+            self.copied.push(sum);
+            if f64::from(-ln) >= self.beam.surprise {
+                self.is_open[at.saturating_sub(SURPRISE_BYTES)..=at + 1].fill(true);
+            }
+        }
+        // What the end is surprised at is not asked: it can always have been cut.
+        self.is_open[text.len().saturating_sub(SURPRISE_BYTES)..].fill(true);
     }
 
     /// Carries out the transitions that end at byte `at`: copies first, for what the others are measured by.
@@ -275,7 +306,7 @@ impl<'t, P: Prior> Search<'t, P> {
             if mode != Mode::Ends {
                 self.copy(at, *node, &units);
             }
-            if mode != Mode::Ends && mode != Mode::Copies {
+            if mode != Mode::Ends && mode != Mode::Copies && self.is_open[at] {
                 self.emit(at, *node, &moves, &insertions);
             }
             if mode != Mode::GoesOn && mode != Mode::Copies {
@@ -295,7 +326,13 @@ impl<'t, P: Prior> Search<'t, P> {
         }
     }
 
+    /// Remembers a transition until the byte where it ends, if it may be worth it there: at least as much as the best hypothesis at
+    /// hand after it has copied as far.
     fn push(&mut self, at: usize, to: usize, one: Pending<P::State>) {
+        let copied = (self.copied[to] - self.copied[at]).min(0.0);
+        if !one.is_identity && copied > f64::NEG_INFINITY && self.weight(&one) < self.least + copied {
+            return;
+        }
         let ahead = to - at - 1;
         while self.ahead.len() <= ahead {
             self.ahead.push_back(Vec::new());
@@ -415,7 +452,8 @@ impl<'t, P: Prior> Search<'t, P> {
         // Whether even a certain unit would be worth it.
         let is_worth_it = |node: &&u32| {
             let state = &self.states[**node as usize];
-            let begin = self.stop(**node) + model.cheapest_loss();
+            let cheapest = if self.is_open[at] { model.cheapest_loss() } else { f64::NEG_INFINITY };
+            let begin = self.stop(**node) + cheapest;
             let least = match state.mode {
                 Mode::Copies | Mode::Ends => return false,
                 Mode::Visit | Mode::GoesOn => begin,
@@ -452,7 +490,8 @@ impl<'t, P: Prior> Search<'t, P> {
                     is_read: true,
                     is_identity: false,
                 };
-                let begin = stop + ln - model.event_penalty();
+                let begin =
+                    if self.is_open[at] { stop + ln - model.event_penalty() } else { f64::NEG_INFINITY };
                 if deletes {
                     let op = Op::Deletion;
                     if begin > f64::NEG_INFINITY {

@@ -39,6 +39,8 @@ pub struct Beam {
     pub width: usize,
     /// Hypotheses whose weight is this far below the best one's are not followed, in nats.
     pub margin: f64,
+    /// Nats of a byte that the prior is surprised at: events start only near one that is at least so improbable.
+    pub surprise: f64,
     /// Most graphemes that the prior proposes for one that is lost.
     pub proposals: usize,
     /// Most graphemes that are missing at one place.
@@ -53,6 +55,7 @@ impl Beam {
         Self {
             width: usize::MAX,
             margin: f64::INFINITY,
+            surprise: 0.0,
             proposals: usize::MAX,
             longest_gap,
             longest_span: usize::MAX,
@@ -62,7 +65,7 @@ impl Beam {
 
 impl Default for Beam {
     fn default() -> Self {
-        Self { width: 16, margin: 12.0, proposals: 4, longest_gap: 8, longest_span: 64 }
+        Self { width: 16, margin: 12.0, surprise: 3.0, proposals: 4, longest_gap: 8, longest_span: 64 }
     }
 }
 

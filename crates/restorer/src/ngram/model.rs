@@ -202,9 +202,8 @@ impl NgramModel {
     fn arcs_of(&self, node: u32) -> (usize, &[[u8; 2]]) {
         let (node, degrees) = (node as usize, self.tensor(DEGREES));
         let block = node / NODE_BLOCK;
-        let before: usize =
-            degrees[block * NODE_BLOCK..node].iter().map(|degree| usize::from(*degree) + 1).sum();
-        let first = self.word(ARC_SUMS, block) as usize + before;
+        let first =
+            self.word(ARC_SUMS, block) as usize + sum(&degrees[block * NODE_BLOCK..node]) + node % NODE_BLOCK;
         let arcs = &self.tensor(ARCS)[2 * first..2 * (first + usize::from(degrees[node]) + 1)];
         (first, arcs.as_chunks().0)
     }
@@ -235,60 +234,101 @@ impl NgramModel {
 
     /// ln of the probability of `symbol` after the context of `node`, and the node of the longest known context after it.
     pub fn step(&self, node: u32, symbol: Symbol) -> (f32, u32) {
-        let (mut ln, mut found, mut at) = (0.0, false, node);
+        let (mut ln, mut at) = (0.0, node);
         loop {
             if let Some(arc) = self.find(at, symbol) {
-                if !found {
-                    found = true;
-                    ln += match at {
-                        0 => self.ln_unigrams[usize::from(symbol)],
-                        _ => self.ln_codes[usize::from(self.tensor(ARCS)[2 * arc + 1])],
-                    };
-                }
-                if let Some(child) = self.child(arc) {
-                    return (ln, child);
-                }
+                return (ln + self.ln_arc(at, arc, symbol), self.after(at, arc, symbol));
             }
             if at == 0 {
                 // The root has all symbols that can occur.
-                return (if found { ln } else { f32::NEG_INFINITY }, 0);
+                return (f32::NEG_INFINITY, 0);
             }
-            if !found {
-                ln += self.ln_weight(at);
+            ln += self.ln_weight(at);
+            at = self.link(at);
+        }
+    }
+
+    /// ln of the probability that an arc has at its node.
+    fn ln_arc(&self, node: u32, arc: usize, symbol: Symbol) -> f32 {
+        match node {
+            0 => self.ln_unigrams[usize::from(symbol)],
+            _ => self.ln_codes[usize::from(self.tensor(ARCS)[2 * arc + 1])],
+        }
+    }
+
+    /// The node of the longest known context after `symbol`, which has the arc `arc` at `node`.
+    fn after(&self, mut node: u32, mut arc: usize, symbol: Symbol) -> u32 {
+        loop {
+            if let Some(child) = self.child(arc) {
+                return child;
+            }
+            loop {
+                if node == 0 {
+                    return 0;
+                }
+                node = self.link(node);
+                if let Some(found) = self.find(node, symbol) {
+                    arc = found;
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// A symbol that may come next, and the arc that says so.
+#[derive(Clone, Copy)]
+struct Known {
+    symbol: Symbol,
+    ln: f32,
+    node: u32,
+    arc: usize,
+}
+
+impl NgramModel {
+    /// The `most` most probable symbols: those that the longest contexts know, until no other can be among them. In no order.
+    fn known(&self, node: u32, most: usize, known: &mut Vec<Known>) {
+        known.clear();
+        let (mut seen, mut ln, mut at) = ([false; 256], 0.0, node);
+        let order = |a: &Known, b: &Known| b.ln.total_cmp(&a.ln).then(a.symbol.cmp(&b.symbol));
+        loop {
+            let (first, pairs) = self.arcs_of(at);
+            for (arc, [symbol, _]) in (first..).zip(pairs) {
+                if is_symbol(*symbol) && !std::mem::replace(&mut seen[usize::from(*symbol)], true) {
+                    known.push(Known {
+                        symbol: *symbol,
+                        ln: ln + self.ln_arc(at, arc, *symbol),
+                        node: at,
+                        arc,
+                    });
+                }
+            }
+            if known.len() > most {
+                known.select_nth_unstable_by(most - 1, order);
+                known.truncate(most);
+            }
+            if at == 0 {
+                return;
+            }
+            ln += self.ln_weight(at);
+            // What is not known here has the weight at most.
+            if known.len() == most && known.iter().all(|known| known.ln >= ln) {
+                return;
             }
             at = self.link(at);
         }
     }
 }
 
-impl NgramModel {
-    /// The symbols that the longest contexts know, until no other can be among the `most` most probable.
-    fn known(&self, node: u32, most: usize, known: &mut Vec<(Symbol, f32)>) {
-        known.clear();
-        let (mut seen, mut ln, mut at) = ([false; 256], 0.0, node);
-        loop {
-            for [symbol, code] in self.arcs_of(at).1 {
-                if is_symbol(*symbol) && !std::mem::replace(&mut seen[usize::from(*symbol)], true) {
-                    let of_arc = match at {
-                        0 => self.ln_unigrams[usize::from(*symbol)],
-                        _ => self.ln_codes[usize::from(*code)],
-                    };
-                    known.push((*symbol, ln + of_arc));
-                }
-            }
-            if at == 0 {
-                break;
-            }
-            ln += self.ln_weight(at);
-            // What is not known here has the weight at most.
-            if known.iter().filter(|(_, known)| *known >= ln).count() >= most {
-                break;
-            }
-            at = self.link(at);
-        }
-        known.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        known.truncate(most);
-    }
+/// Σ of bytes, eight at a time.
+fn sum(bytes: &[u8]) -> usize {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let of_word = |word: &[u8; 8]| {
+        let word = u64::from_le_bytes(*word);
+        let pairs = (word & 0x00FF_00FF_00FF_00FF) + (word >> 8 & 0x00FF_00FF_00FF_00FF);
+        (pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as usize
+    };
+    words.iter().map(of_word).sum::<usize>() + rest.iter().map(|byte| usize::from(*byte)).sum::<usize>()
 }
 
 const ARCS: usize = 0;
@@ -321,9 +361,9 @@ impl Prior for NgramModel {
         let mut known = Vec::with_capacity(64);
         for node in states {
             self.known(*node, most, &mut known);
-            found.extend(
-                known.iter().map(|(symbol, ln)| (*symbol, f64::from(*ln), self.step(*node, *symbol).1)),
-            );
+            let next =
+                |one: &Known| (one.symbol, f64::from(one.ln), self.after(one.node, one.arc, one.symbol));
+            found.extend(known.iter().map(next));
             found.close(most);
         }
     }

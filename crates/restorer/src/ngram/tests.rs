@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::entry::START;
 use super::{BuildError, BuildOptions, Built, Counter, Pruning, RawCounts, Smoothing, build};
-use crate::prior::{END, Prior as _, bits, is_symbol};
+use crate::prior::{END, Prior as _, Ranked, bits, is_symbol};
 
 const TEXT: &str = "In the beginning there was the word, and the word was with them all. They said: “naïve”, and the \
     people of the Union laughed at the whale. It is the duty of every citizen to read the laws of the land. ";
@@ -103,6 +103,31 @@ proptest! {
         parts.add(count(&texts[cut.min(texts.len())..], 6)).unwrap();
         let model = |counts: &RawCounts| built(counts, 20_000, Smoothing::ModifiedDiscounting, Pruning::Entropy).file;
         prop_assert_eq!(model(&whole), model(&parts));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn what_is_likely_is_what_the_steps_say(
+        texts in prop::collection::vec("[abcd é\\PC]{0,40}", 1..12),
+        max_bytes in 9_000u64..40_000,
+        most in prop_oneof![1usize..6, Just(usize::MAX)],
+    ) {
+        let model = built(&count(&texts, 6), max_bytes, Smoothing::KneserNey, Pruning::Entropy).model;
+        let nodes: Vec<u32> = (0..model.nodes() as u32).collect();
+        let mut found = Ranked::default();
+        model.likely(&nodes, most, &mut found);
+        for node in nodes {
+            let mut all: Vec<(u8, f64, u32)> = (0..=u8::MAX)
+                .filter(|symbol| is_symbol(*symbol))
+                .map(|symbol| (symbol, model.step(node, symbol)))
+                .map(|(symbol, (ln, next))| (symbol, f64::from(ln), next))
+                .collect();
+            all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            all.truncate(most);
+            prop_assert_eq!(found.of(node as usize), all.as_slice());
+        }
     }
 }
 
