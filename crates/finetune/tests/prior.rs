@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use assert_cmd::Command;
-use corruptor::{Split, SplitShares, passages, split_of};
+use corruptor::{Channel, CorruptSettings, Op, Passage, Split, SplitShares, passages, split_of};
 use predicates::str::contains;
+use restorer::metrics::TextCounts;
 use restorer::ngram::NgramModel;
 use restorer::prior::bits;
+use restorer::{LoadOptions, RestoreRequest};
 use tempfile::tempdir;
 
 const RECIPE: &str =
@@ -66,9 +69,33 @@ fn a_corpus_becomes_a_prior() {
         let read = |run: &str| fs::read(home.path().join(run).join(file)).unwrap();
         assert!(read("prior") == read("again"), "{file}");
     }
-    let mut restore = Command::new(assert_cmd::cargo::cargo_bin("finetune"));
-    restore.current_dir(home.path()).args(["evaluate", "--model", "prior", "--pairs", "nowhere"]);
-    restore.assert().failure().stderr(contains("a prior says how probable a text is"));
+    // It decodes the recipe's channel, and another one where it is given.
+    assert_eq!(
+        metrics["decoding"]["clean_pieces"].as_u64().map(|pieces| pieces > 50),
+        Some(true),
+        "{metrics}"
+    );
+    let held_out: Vec<String> =
+        (0..60).map(document).filter(|text| split_of(text, shares) == Split::Test).collect();
+    let insertions = CorruptSettings::default().with_total_rate(0.1).only(Op::Insertion);
+    let reduction = |settings: &CorruptSettings, decoded: Option<&CorruptSettings>| {
+        let options = LoadOptions { channel: decoded.cloned().map(Arc::new), ..LoadOptions::default() };
+        let model = restorer::load(&home.path().join("prior"), &options).unwrap();
+        let channel = Channel::new(settings).unwrap();
+        let pair = |text: &String| channel.pair(&Passage { source: "test", doc_id: text, start: 0, text }, 0);
+        let pairs: Vec<_> = held_out.iter().map(pair).collect();
+        let requests: Vec<_> = pairs.iter().map(|pair| RestoreRequest::new(&pair.corrupted)).collect();
+        let restored = model.restore(&requests).unwrap();
+        let counts = pairs
+            .iter()
+            .zip(&restored)
+            .map(|(pair, one)| TextCounts::of(&pair.original, &pair.corrupted, &one.text));
+        counts.sum::<TextCounts>().reduction().unwrap()
+    };
+    let own = reduction(&CorruptSettings::default(), None);
+    assert!(own > 0.7, "{own}");
+    let (unknown, known) = (reduction(&insertions, None), reduction(&insertions, Some(&insertions)));
+    assert!(known > unknown && known > 0.9, "{unknown} {known}");
 }
 
 #[test]

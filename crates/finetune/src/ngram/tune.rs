@@ -16,13 +16,15 @@ use crate::error::FinetuneError;
 /// Passages that weights are tried on.
 const WEIGHT_PASSAGES: usize = 96;
 /// Passages that confidences are calibrated on.
-const CALIBRATION_PASSAGES: usize = 400;
+const CALIBRATION_PASSAGES: usize = 240;
 /// Most pieces of clean text that the threshold is chosen on.
 const CLEAN_PIECES: usize = 4000;
 /// Bytes of such a piece where there are few.
 const PIECE_BYTES: usize = 256;
 /// Share of the clean pieces that may be touched.
 const HARM_LIMIT: f64 = 0.005;
+/// Nats that a text is given for being clean.
+const CLEAN_NATS: [f64; 7] = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 9.0];
 /// Weights that are tried, the one after the other.
 const PRIOR_WEIGHTS: [f64; 6] = [0.7, 0.85, 1.0, 1.15, 1.3, 1.5];
 const PENALTIES: [f64; 6] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0];
@@ -51,34 +53,84 @@ pub(super) fn tune(
     if valid.texts().is_empty() || settings.total_rate() == 0.0 {
         return Ok(Tuned { decoding, min_confidence: threshold, metrics: Value::Null });
     }
-    let (restorer, weights) = weigh(restorer, &pairs(settings, valid.texts(), WEIGHT_PASSAGES, 0)?)?;
-    note(&format!("decoding: prior × {}, {} nats an event", weights.prior, weights.event_penalty));
+    let (mut restorer, weights) = weigh(restorer, &pairs(settings, valid.texts(), WEIGHT_PASSAGES, 0)?)?;
     let held_out = pairs(settings, valid.texts(), CALIBRATION_PASSAGES, 1)?;
-    let restored = restore(&restorer, held_out.iter().map(|pair| pair.corrupted.as_str()))?;
-    let calibration = calibrate(&held_out, &restored);
-    let decoding = Decoding { weights, calibration, ..decoding };
-    let restorer = restorer.with_decoding(decoding)?;
     let pieces = clean_pieces(valid.texts());
-    let clean = restore(&restorer, pieces.iter().copied())?;
-    let restored = restore(&restorer, held_out.iter().map(|pair| pair.corrupted.as_str()))?;
-    let min_confidence = threshold_of(&held_out, &restored, &clean);
-    let counts = thinned(&held_out, &restored, min_confidence);
-    let harmed = clean.iter().filter(|one| one.edits.iter().any(|e| e.confidence >= min_confidence)).count();
-    let harm = harmed as f64 / clean.len() as f64;
+    let mut doubtful = pieces.clone();
+    let mut best: Option<Choice> = None;
+    for clean in CLEAN_NATS {
+        restorer = restorer.with_decoding(Decoding { weights: Weights { clean, ..weights }, ..decoding })?;
+        let touched = restore(&restorer, doubtful.iter().copied())?;
+        // The more a text is given for being clean, the fewer are touched.
+        doubtful = doubtful
+            .into_iter()
+            .zip(&touched)
+            .filter(|(_, one)| !one.edits.is_empty())
+            .map(|(text, _)| text)
+            .collect();
+        let restored = restore(&restorer, held_out.iter().map(|pair| pair.corrupted.as_str()))?;
+        let choice = choose(clean, &held_out, restored, &touched, pieces.len());
+        if best.as_ref().is_none_or(|best| choice.counts.errors_after < best.counts.errors_after) {
+            best = Some(choice);
+        }
+    }
+    let Some(Choice { clean, calibration, min_confidence, counts, harmed }) = best else {
+        return Ok(Tuned { decoding, min_confidence: threshold, metrics: Value::Null });
+    };
+    let weights = Weights { clean, ..weights };
     let reduction = counts.reduction().unwrap_or(0.0);
     note(&format!(
-        "threshold {min_confidence}: CER of the validation split cut by {:.1} %, {harmed} of {} clean pieces touched",
+        "decoding: prior × {}, {} nats an event, {clean} for a clean text, confidence from {min_confidence}: CER of the validation \
+         split cut by {:.1} %, {harmed} of {} clean pieces touched",
+        weights.prior,
+        weights.event_penalty,
         100.0 * reduction,
-        clean.len()
+        pieces.len()
     ));
     let metrics = json!({
         "cer_before": counts.cer_before(),
         "cer_after": counts.cer_after(),
         "reduction": reduction,
-        "clean_pieces": clean.len(),
-        "harm": harm,
+        "clean_pieces": pieces.len(),
+        "harm": harmed as f64 / pieces.len() as f64,
     });
-    Ok(Tuned { decoding, min_confidence, metrics })
+    Ok(Tuned { decoding: Decoding { weights, calibration, ..decoding }, min_confidence, metrics })
+}
+
+/// What is learned at one weight of clean texts.
+struct Choice {
+    clean: f64,
+    calibration: Calibration,
+    min_confidence: f32,
+    counts: TextCounts,
+    harmed: usize,
+}
+
+/// Calibration and threshold from restored pairs and touched pieces of clean text, of which there are `pieces` in all.
+fn choose(
+    clean: f64,
+    pairs: &[Pair],
+    mut restored: Vec<Restoration>,
+    touched: &[Restoration],
+    pieces: usize,
+) -> Choice {
+    let calibration = calibrate(pairs, &restored);
+    let calibrated = |share: f32| calibration.probability(f64::from(share)) as f32;
+    for edit in restored.iter_mut().flat_map(|one| &mut one.edits) {
+        edit.confidence = calibrated(edit.confidence);
+    }
+    let worst: Vec<f32> = touched
+        .iter()
+        .filter(|one| !one.edits.is_empty())
+        .map(|one| calibrated(one.edits.iter().map(|edit| edit.confidence).fold(0.0, f32::max)))
+        .collect();
+    let harmed = |threshold: f32| worst.iter().filter(|worst| **worst >= threshold).count();
+    let candidates = (0..=99).map(|percent| percent as f32 / 100.0);
+    let harmless = candidates.filter(|threshold| harmed(*threshold) as f64 <= HARM_LIMIT * pieces as f64);
+    let tried = harmless.map(|threshold| (thinned(pairs, &restored, threshold), threshold));
+    let best = tried.min_by_key(|(counts, _)| counts.errors_after);
+    let (counts, min_confidence) = best.unwrap_or_else(|| (thinned(pairs, &restored, 1.0), 1.0));
+    Choice { clean, calibration, min_confidence, counts, harmed: harmed(min_confidence) }
 }
 
 /// Corrupted passages, evenly spaced over `texts`.
@@ -198,19 +250,4 @@ fn thinned(pairs: &[Pair], restored: &[Restoration], threshold: f32) -> TextCoun
         TextCounts::of(&pair.original, &pair.corrupted, &text)
     });
     counts.sum()
-}
-
-/// Of the thresholds that keep the harm limit, the one with the fewest errors; of equal ones the least.
-fn threshold_of(pairs: &[Pair], restored: &[Restoration], clean: &[Restoration]) -> f32 {
-    let worst = |one: &Restoration| one.edits.iter().map(|edit| edit.confidence).fold(0.0, f32::max);
-    let harmless = |threshold: f32| {
-        let harmed = clean.iter().filter(|one| !one.edits.is_empty() && worst(one) >= threshold).count();
-        harmed as f64 <= HARM_LIMIT * clean.len() as f64
-    };
-    let candidates = (0..=99).map(|percent| percent as f32 / 100.0).filter(|threshold| harmless(*threshold));
-    let errors = |threshold: f32| thinned(pairs, restored, threshold).errors_after;
-    candidates
-        .map(|threshold| (errors(threshold), threshold))
-        .min_by(|a, b| a.0.cmp(&b.0))
-        .map_or(0.99, |best| best.1)
 }

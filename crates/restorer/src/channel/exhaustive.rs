@@ -265,8 +265,9 @@ fn enumerate(
                 best = best.max(level_weight * of_level.best);
             }
             if text == corrupted {
-                sum += settings.clean_share;
-                best = best.max(settings.clean_share);
+                let clean = settings.clean_share * weights.clean.exp();
+                sum += clean;
+                best = best.max(clean);
             }
             let of_prior = (weights.prior * prior.ln_text(text)).exp();
             if sum * of_prior > 0.0 {
@@ -361,9 +362,9 @@ fn the_decoder_finds_the_maximum_and_its_shares_are_exact() {
     for case in cases() {
         let Case { name, ref settings, ref units, corrupted, longest } = case;
         for weights in [
-            Weights { prior: 1.0, event_penalty: 0.0 },
-            Weights { prior: 0.6, event_penalty: 0.0 },
-            Weights { prior: 1.3, event_penalty: 0.7 },
+            Weights { prior: 1.0, event_penalty: 0.0, clean: 0.0 },
+            Weights { prior: 0.6, event_penalty: 0.0, clean: -0.5 },
+            Weights { prior: 1.3, event_penalty: 0.7, clean: 1.1 },
         ] {
             let prior = Bigrams::new(units, 0.3);
             let all = enumerate(settings, units, &prior, weights, corrupted, longest);

@@ -13,11 +13,13 @@ pub(super) enum Cause {
     Event(u8),
     /// Nothing is inserted at the end.
     End,
+    /// All is read: what a level is given beyond its probability, so that it does not matter before.
+    Done,
 }
 
 impl Cause {
     /// Number of causes.
-    pub(super) const COUNT: usize = 8;
+    pub(super) const COUNT: usize = 9;
 
     pub(super) fn index(self) -> usize {
         match self {
@@ -25,6 +27,7 @@ impl Cause {
             Self::Copy => 1,
             Self::Event(op) => 2 + usize::from(op),
             Self::End => 7,
+            Self::Done => 8,
         }
     }
 }

@@ -35,31 +35,14 @@ impl ChannelModel {
             return Err(SettingsError::new("corrupt.confusions", message));
         }
         weights.validate()?;
-        let weight = ((1.0 - settings.clean_share) / settings.levels.len() as f64).ln();
-        // A clean record is one of level 0.
-        let mut laws: Vec<_> =
-            settings.levels.iter().map(|level| (law.at_level(*level).ln(), weight)).collect();
-        if settings.clean_share > 0.0 {
-            laws.push((law.at_level(0.0).ln(), settings.clean_share.ln()));
-        }
-        laws.retain(|(_, weight)| *weight > f64::NEG_INFINITY);
-        let mut levels = vec![0.0; Cause::COUNT * laws.len()];
-        for (lane, (of_level, _)) in laws.iter().enumerate() {
-            let mut set = |cause: Cause, ln: f64| levels[cause.index() * laws.len() + lane] = ln;
-            set(Cause::Copy, of_level.copy);
-            set(Cause::End, of_level.end);
-            for (op, ln) in (0..).zip(of_level.event) {
-                set(Cause::Event(op), ln);
-            }
-        }
         // An escape draws any character.
         let symbol_bytes = law.alphabet().symbols().iter().map(String::len).max().unwrap_or(0).max(4);
         Ok(Self {
             substitutions: Substitutions::new(&law),
-            start: laws.iter().map(|(_, weight)| *weight).collect(),
+            start: lanes(settings).map(|level| weight(settings, level).ln()).collect(),
+            levels: levels(&law, weights),
             law,
             units,
-            levels,
             weights,
             symbol_bytes,
         })
@@ -76,7 +59,7 @@ impl ChannelModel {
     /// If a weight is out of range.
     pub fn with_weights(self, weights: Weights) -> Result<Self, SettingsError> {
         weights.validate()?;
-        Ok(Self { weights, ..self })
+        Ok(Self { levels: levels(&self.law, weights), weights, ..self })
     }
 
     /// What it is weighed by.
@@ -138,4 +121,36 @@ impl ChannelModel {
         let inserted = longest.map_or(usize::MAX, |symbols| symbols.saturating_mul(self.symbol_bytes));
         bytes_left == 0 || self.has(Op::Insertion) && bytes_left <= inserted
     }
+}
+
+/// The levels, and 0 for a clean record; those that occur.
+fn lanes(settings: &CorruptSettings) -> impl Iterator<Item = f64> {
+    let noisy = settings.levels.iter().copied().filter(|_| settings.clean_share < 1.0);
+    noisy.chain((settings.clean_share > 0.0).then_some(0.0))
+}
+
+/// Probability of a level.
+fn weight(settings: &CorruptSettings, level: f64) -> f64 {
+    if level == 0.0 {
+        settings.clean_share
+    } else {
+        (1.0 - settings.clean_share) / settings.levels.len() as f64
+    }
+}
+
+/// By cause and level: what an arc weighs.
+fn levels(law: &ChannelLaw, weights: Weights) -> Vec<f64> {
+    let levels: Vec<f64> = lanes(law.settings()).collect();
+    let mut table = vec![0.0; Cause::COUNT * levels.len()];
+    for (lane, level) in levels.iter().enumerate() {
+        let of_level = law.at_level(*level).ln();
+        let mut set = |cause: Cause, ln: f64| table[cause.index() * levels.len() + lane] = ln;
+        set(Cause::Copy, of_level.copy);
+        set(Cause::End, of_level.end);
+        for (op, ln) in (0..).zip(of_level.event) {
+            set(Cause::Event(op), ln);
+        }
+        set(Cause::Done, if *level == 0.0 { weights.clean } else { 0.0 });
+    }
+    table
 }

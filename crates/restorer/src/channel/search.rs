@@ -533,20 +533,25 @@ impl<'t, P: Prior> Search<'t, P> {
         self.lattice.arcs.append(&mut self.arcs);
     }
 
+    /// Leads all paths to one node, and from there to the end.
     fn finish(mut self) -> Found<'t> {
-        let end = self.states.len() as u32;
-        let lanes = self.lattice.lanes;
-        let mut best = vec![f64::NEG_INFINITY; lanes];
-        for arc in &mut self.finals {
-            arc.to = end;
-            for (lane, (best, weight)) in best.iter_mut().zip(self.lattice.weights(arc)).enumerate() {
-                *best = best.max(self.lattice.best_of(arc.from)[lane] + weight);
-            }
-        }
+        let read = self.states.len() as u32;
         self.finals.sort_by_key(|arc| arc.from);
-        self.lattice.at.push(self.observed.window.text.len() as u32);
-        self.lattice.best.append(&mut best);
-        self.lattice.arcs.append(&mut self.finals);
+        let last = Arc { from: read, to: read + 1, cause: Cause::Done, ln: 0.0, text: Span::default() };
+        let mut arcs = std::mem::take(&mut self.finals);
+        for node in [read, read + 1] {
+            let mut best = vec![f64::NEG_INFINITY; self.lattice.lanes];
+            for arc in &mut arcs {
+                arc.to = node;
+                for (lane, (best, weight)) in best.iter_mut().zip(self.lattice.weights(arc)).enumerate() {
+                    *best = best.max(self.lattice.best_of(arc.from)[lane] + weight);
+                }
+            }
+            self.lattice.at.push(self.observed.window.text.len() as u32);
+            self.lattice.best.append(&mut best);
+            self.lattice.arcs.append(&mut arcs);
+            arcs = vec![last];
+        }
         Found { lattice: self.lattice, observed: self.observed }
     }
 }

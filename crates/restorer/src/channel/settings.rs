@@ -65,11 +65,12 @@ impl Beam {
 
 impl Default for Beam {
     fn default() -> Self {
-        Self { width: 16, margin: 12.0, surprise: 3.0, proposals: 4, longest_gap: 8, longest_span: 64 }
+        Self { width: 128, margin: 10.0, surprise: 3.0, proposals: 12, longest_gap: 8, longest_span: 64 }
     }
 }
 
-/// What the parts of a hypothesis weigh: `prior` · ln P(original) + ln P(events, corrupted | original) − `event_penalty` · events.
+/// What the parts of a hypothesis weigh: `prior` · ln P(original) + ln P(level, events, corrupted | original)
+/// − `event_penalty` · events, and `clean` more where the level is clean.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Weights {
@@ -77,6 +78,8 @@ pub struct Weights {
     pub prior: f64,
     /// What each event costs beyond its probability, in nats.
     pub event_penalty: f64,
+    /// What a text is given for being clean, in nats: how much all of its events together must explain.
+    pub clean: f64,
 }
 
 impl Weights {
@@ -90,13 +93,16 @@ impl Weights {
         if !(self.event_penalty >= 0.0 && self.event_penalty.is_finite()) {
             return fail("event_penalty", format!("{}; give a number of nats from 0 on", self.event_penalty));
         }
+        if !self.clean.is_finite() {
+            return fail("clean", format!("{}; give a number of nats", self.clean));
+        }
         Ok(())
     }
 }
 
 impl Default for Weights {
     fn default() -> Self {
-        Self { prior: 1.0, event_penalty: 1.0 }
+        Self { prior: 1.0, event_penalty: 0.5, clean: 0.0 }
     }
 }
 

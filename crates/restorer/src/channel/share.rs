@@ -1,6 +1,6 @@
 //! Shares of the whole weight: forward and backward sums over a lattice.
 
-use super::lattice::{Arc, Lattice};
+use super::lattice::{Arc, Cause, Lattice};
 
 /// ln of (e^`a` + e^`b`).
 pub(super) fn ln_add(a: f64, b: f64) -> f64 {
@@ -94,10 +94,13 @@ pub(super) fn segments(lattice: &Lattice, quiet: usize) -> Vec<Segment> {
         .windows(2)
         .map(|ends| {
             let (arcs, last) = of_last[ends[1] as usize];
+            let bytes = lattice.at[ends[0] as usize]..lattice.at[ends[1] as usize];
+            // The end is no copy of anything, but nothing is doubtful about it.
+            let is_copy =
+                |arc: &Arc| !matches!(arc.cause, Cause::Event(_)) && (arc.text.start..arc.text.end) == bytes;
             arcs == 1
                 && last.is_some_and(|arc| {
-                    let bytes = lattice.at[ends[0] as usize]..lattice.at[ends[1] as usize];
-                    arc.from == ends[0] && !arc.text.is_empty() && (arc.text.start..arc.text.end) == bytes
+                    arc.from == ends[0] && (is_copy(arc) || bytes.is_empty() && arc.text.is_empty())
                 })
         })
         .collect();
