@@ -3,11 +3,11 @@
 
 use std::collections::HashSet;
 
-use corruptor::{Channel, CorruptSettings, Pair, Passage, align, passages};
-use restorer::channel::{Calibration, ChannelRestorer, Decoding, Weights};
+use corruptor::{Channel, CorruptSettings, Op, Pair, Passage, align, passages};
+use restorer::channel::{Calibration, ChannelRestorer, Decoding, Evidence, Weights};
 use restorer::metrics::TextCounts;
 use restorer::ngram::NgramModel;
-use restorer::{LoadOptions, Restoration, RestoreOptions, RestoreRequest, Restorer as _};
+use restorer::{LoadOptions, Restoration, RestoreOptions, RestoreRequest};
 use serde_json::{Value, json};
 
 use super::texts::Sample;
@@ -23,8 +23,13 @@ const CLEAN_PIECES: usize = 4000;
 const PIECE_BYTES: usize = 256;
 /// Share of the clean pieces that may be touched.
 const HARM_LIMIT: f64 = 0.005;
-/// Nats that a text is given for being clean.
-const CLEAN_NATS: [f64; 7] = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 9.0];
+/// Half nats that a text is given for being clean, at most.
+const CLEAN_STEPS: u32 = 24;
+/// Thresholds that are tried, and how many of them from the least harmless one on.
+const THRESHOLD_STEPS: usize = 50;
+const MOST_THRESHOLDS: usize = 8;
+/// Passages of each operation that the threshold is chosen on.
+const OPERATION_PASSAGES: usize = 80;
 /// Weights that are tried, the one after the other.
 const PRIOR_WEIGHTS: [f64; 6] = [0.7, 0.85, 1.0, 1.15, 1.3, 1.5];
 const PENALTIES: [f64; 6] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0];
@@ -53,28 +58,25 @@ pub(super) fn tune(
     if valid.texts().is_empty() || settings.total_rate() == 0.0 {
         return Ok(Tuned { decoding, min_confidence: threshold, metrics: Value::Null });
     }
-    let (mut restorer, weights) = weigh(restorer, &pairs(settings, valid.texts(), WEIGHT_PASSAGES, 0)?)?;
-    let held_out = pairs(settings, valid.texts(), CALIBRATION_PASSAGES, 1)?;
+    let (restorer, weights) = weigh(restorer, &pairs(settings, valid.texts(), WEIGHT_PASSAGES, 0)?)?;
+    let held_out = sets(settings, valid.texts())?;
     let pieces = clean_pieces(valid.texts());
-    let mut doubtful = pieces.clone();
+    let restored: Vec<Vec<Examined>> = held_out
+        .iter()
+        .map(|set| examine(&restorer, set.iter().map(|pair| pair.corrupted.as_str())))
+        .collect();
+    let touched: Vec<Examined> = examine(&restorer, pieces.iter().copied())
+        .into_iter()
+        .filter(|(one, _)| !one.edits.is_empty())
+        .collect();
     let mut best: Option<Choice> = None;
-    for clean in CLEAN_NATS {
-        restorer = restorer.with_decoding(Decoding { weights: Weights { clean, ..weights }, ..decoding })?;
-        let touched = restore(&restorer, doubtful.iter().copied())?;
-        // The more a text is given for being clean, the fewer are touched.
-        doubtful = doubtful
-            .into_iter()
-            .zip(&touched)
-            .filter(|(_, one)| !one.edits.is_empty())
-            .map(|(text, _)| text)
-            .collect();
-        let restored = restore(&restorer, held_out.iter().map(|pair| pair.corrupted.as_str()))?;
-        let choice = choose(clean, &held_out, restored, &touched, pieces.len());
-        if best.as_ref().is_none_or(|best| choice.counts.errors_after < best.counts.errors_after) {
+    for clean in (0..=CLEAN_STEPS).map(|step| f64::from(step) * 0.5) {
+        let choice = choose(clean, &held_out, &restored, &touched, pieces.len());
+        if best.as_ref().is_none_or(|best| choice.reduction > best.reduction) {
             best = Some(choice);
         }
     }
-    let Some(Choice { clean, calibration, min_confidence, counts, harmed }) = best else {
+    let Some(Choice { clean, calibration, min_confidence, counts, harmed, reduction: mean }) = best else {
         return Ok(Tuned { decoding, min_confidence: threshold, metrics: Value::Null });
     };
     let weights = Weights { clean, ..weights };
@@ -91,46 +93,101 @@ pub(super) fn tune(
         "cer_before": counts.cer_before(),
         "cer_after": counts.cer_after(),
         "reduction": reduction,
+        "mean_reduction": mean,
         "clean_pieces": pieces.len(),
         "harm": harmed as f64 / pieces.len() as f64,
     });
     Ok(Tuned { decoding: Decoding { weights, calibration, ..decoding }, min_confidence, metrics })
 }
 
+/// A restoration with all edits, and what speaks for its text being clean.
+type Examined = (Restoration, Evidence);
+
 /// What is learned at one weight of clean texts.
 struct Choice {
     clean: f64,
     calibration: Calibration,
     min_confidence: f32,
+    /// Of the recipe's own mixture.
     counts: TextCounts,
+    /// Mean over all sets.
+    reduction: f64,
     harmed: usize,
 }
 
-/// Calibration and threshold from restored pairs and touched pieces of clean text, of which there are `pieces` in all.
+/// What decoding finds where clean texts weigh `clean` nats more: that counts at the end only, so nothing is searched again.
+fn favoured((one, evidence): &Examined, clean: f64) -> Restoration {
+    if evidence.gap <= clean {
+        return Restoration { edits: Vec::new(), ..one.clone() };
+    }
+    let left = 1.0 / (1.0 + clean.exp_m1() * evidence.share);
+    let mut one = one.clone();
+    one.edits.iter_mut().for_each(|edit| edit.confidence = (f64::from(edit.confidence) * left) as f32);
+    one
+}
+
+/// Calibration and threshold from restored sets and touched pieces of clean text, of which there are `pieces` in all.
 fn choose(
     clean: f64,
-    pairs: &[Pair],
-    mut restored: Vec<Restoration>,
-    touched: &[Restoration],
+    sets: &[Vec<Pair>],
+    restored: &[Vec<Examined>],
+    touched: &[Examined],
     pieces: usize,
 ) -> Choice {
-    let calibration = calibrate(pairs, &restored);
+    let favour = |set: &Vec<Examined>| set.iter().map(|one| favoured(one, clean)).collect::<Vec<_>>();
+    let mut restored: Vec<Vec<Restoration>> = restored.iter().map(favour).collect();
+    let calibration = calibrate(&sets[0], &restored[0]);
     let calibrated = |share: f32| calibration.probability(f64::from(share)) as f32;
-    for edit in restored.iter_mut().flat_map(|one| &mut one.edits) {
+    for edit in restored.iter_mut().flatten().flat_map(|one| &mut one.edits) {
         edit.confidence = calibrated(edit.confidence);
     }
+    let touched = touched.iter().map(|one| favoured(one, clean)).filter(|one| !one.edits.is_empty());
     let worst: Vec<f32> = touched
-        .iter()
-        .filter(|one| !one.edits.is_empty())
         .map(|one| calibrated(one.edits.iter().map(|edit| edit.confidence).fold(0.0, f32::max)))
         .collect();
     let harmed = |threshold: f32| worst.iter().filter(|worst| **worst >= threshold).count();
-    let candidates = (0..=99).map(|percent| percent as f32 / 100.0);
-    let harmless = candidates.filter(|threshold| harmed(*threshold) as f64 <= HARM_LIMIT * pieces as f64);
-    let tried = harmless.map(|threshold| (thinned(pairs, &restored, threshold), threshold));
-    let best = tried.min_by_key(|(counts, _)| counts.errors_after);
-    let (counts, min_confidence) = best.unwrap_or_else(|| (thinned(pairs, &restored, 1.0), 1.0));
-    Choice { clean, calibration, min_confidence, counts, harmed: harmed(min_confidence) }
+    let candidates = (0..THRESHOLD_STEPS).map(|step| step as f32 / THRESHOLD_STEPS as f32);
+    let least = candidates
+        .filter(|threshold| harmed(*threshold) as f64 <= HARM_LIMIT * pieces as f64)
+        .chain([1.0])
+        .take(MOST_THRESHOLDS);
+    let at = |min_confidence: f32| {
+        let counts: Vec<TextCounts> = sets
+            .iter()
+            .zip(&restored)
+            .map(|(set, restored)| thinned(set, restored, min_confidence))
+            .collect();
+        let reductions: Vec<f64> = counts.iter().filter_map(TextCounts::reduction).collect();
+        let reduction = reductions.iter().sum::<f64>() / reductions.len().max(1) as f64;
+        Choice {
+            clean,
+            calibration,
+            min_confidence,
+            counts: counts[0],
+            reduction,
+            harmed: harmed(min_confidence),
+        }
+    };
+    let mut best = at(1.0);
+    for choice in least.map(at) {
+        if choice.reduction > best.reduction {
+            best = choice;
+        }
+    }
+    best
+}
+
+/// Sets of pairs: the recipe's own mixture, then one an operation, at level 1.
+fn sets(settings: &CorruptSettings, texts: &[String]) -> Result<Vec<Vec<Pair>>, FinetuneError> {
+    let mut sets = vec![pairs(settings, texts, CALIBRATION_PASSAGES, 1)?];
+    for op in Op::ALL.into_iter().filter(|op| settings.op(*op).rate > 0.0) {
+        let mut only = CorruptSettings { levels: vec![1.0], clean_share: 0.0, ..settings.clone() };
+        for other in Op::ALL.into_iter().filter(|other| *other != op) {
+            only.op_mut(other).rate = 0.0;
+        }
+        sets.push(pairs(&only, texts, OPERATION_PASSAGES, 1)?);
+    }
+    Ok(sets)
 }
 
 /// Corrupted passages, evenly spaced over `texts`.
@@ -152,13 +209,10 @@ fn pairs(
 }
 
 /// Restores texts, all edits applied.
-fn restore<'t>(
-    restorer: &Channels,
-    texts: impl Iterator<Item = &'t str>,
-) -> Result<Vec<Restoration>, FinetuneError> {
+fn examine<'t>(restorer: &Channels, texts: impl Iterator<Item = &'t str>) -> Vec<Examined> {
     let options = RestoreOptions { min_confidence: Some(0.0), ..RestoreOptions::default() };
     let requests: Vec<_> = texts.map(|text| RestoreRequest::new(text).with_options(options)).collect();
-    Ok(restorer.restore(&requests)?)
+    restorer.examine(&requests)
 }
 
 /// Tries weights: one of the prior at a middling penalty, then penalties.
@@ -178,11 +232,11 @@ fn weigh(mut restorer: Channels, pairs: &[Pair]) -> Result<(Channels, Weights), 
             }
             tried.push(weights);
             restorer = restorer.with_decoding(Decoding { weights, ..Decoding::default() })?;
-            let restored = restore(&restorer, pairs.iter().map(|pair| pair.corrupted.as_str()))?;
+            let restored = examine(&restorer, pairs.iter().map(|pair| pair.corrupted.as_str()));
             let counts: TextCounts = pairs
                 .iter()
                 .zip(&restored)
-                .map(|(pair, one)| TextCounts::of(&pair.original, &pair.corrupted, &one.text))
+                .map(|(pair, (one, _))| TextCounts::of(&pair.original, &pair.corrupted, &one.text))
                 .sum();
             if best.is_none_or(|(errors, _)| counts.errors_after < errors) {
                 best = Some((counts.errors_after, weights));

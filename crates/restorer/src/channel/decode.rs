@@ -37,6 +37,17 @@ pub(super) struct Decoded {
     pub(super) ln_best: f64,
     /// ln of the weight of all paths that were kept.
     pub(super) ln_total: f64,
+    /// What speaks for the text being clean.
+    pub(super) evidence: Evidence,
+}
+
+/// What speaks for a text being clean, at the weight that clean texts have.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Evidence {
+    /// Share of the weight that lies on the clean level.
+    pub share: f64,
+    /// How far the best path at the clean level is below the best of all, in nats; 0 where it is the best.
+    pub gap: f64,
 }
 
 /// Decodes a window; `context` is what the prior has read before it.
@@ -52,8 +63,10 @@ pub(super) fn decode<P: Prior>(
     let (ln_best, _) = lattice.best_path();
     if ln_best == f64::NEG_INFINITY {
         // The prior forbids every original: the text is left as it is.
-        return Decoded { parts: Vec::new(), ln_best, ln_total: ln_best };
+        return Decoded { ln_best, ln_total: ln_best, ..Decoded::default() };
     }
+    let clean = model.clean_lane();
+    let gap = clean.map_or(f64::INFINITY, |lane| ln_best - lattice.best_of(lattice.end())[lane]);
     let lattice = lattice.trimmed(posterior.margin);
     let sums = Sums::of(&lattice);
     let best = lattice.trace();
@@ -69,7 +82,8 @@ pub(super) fn decode<P: Prior>(
             parts.push(part(&lattice, window.text, &segment, &text, known));
         }
     }
-    Decoded { parts, ln_best, ln_total: sums.ln_total }
+    let share = clean.map_or(0.0, |lane| (sums.before(lattice.end())[lane] - sums.ln_total).exp());
+    Decoded { parts, ln_best, ln_total: sums.ln_total, evidence: Evidence { share, gap } }
 }
 
 fn part(lattice: &Lattice, text: &str, segment: &Segment, best: &str, known: Vec<Original>) -> Part {

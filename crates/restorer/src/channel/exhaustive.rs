@@ -373,7 +373,7 @@ fn the_decoder_finds_the_maximum_and_its_shares_are_exact() {
             assert!(missed < 1e-12, "{name}, {weights:?}: {missed}");
             let model = ChannelModel::new(settings, Units::new(units.iter().copied()), weights).unwrap();
             let window = Window { text: corrupted, starts: true, ends: true, protected: &[] };
-            let Decoded { parts, ln_best, ln_total } = decode(
+            let Decoded { parts, ln_best, ln_total, evidence } = decode(
                 &model,
                 &prior,
                 &Beam::unbounded(longest),
@@ -385,6 +385,17 @@ fn the_decoder_finds_the_maximum_and_its_shares_are_exact() {
             let best = all.iter().max_by(|a, b| a.best.total_cmp(&b.best)).unwrap();
             assert!((ln_best - best.best.ln()).abs() < 1e-9, "{case}: {ln_best} not {}", best.best.ln());
             assert!((ln_total - total.ln()).abs() < 1e-9, "{case}: {ln_total} not {}", total.ln());
+            let clean =
+                settings.clean_share * weights.clean.exp() * (weights.prior * prior.ln_text(corrupted)).exp();
+            assert!(
+                (evidence.share - clean / total).abs() < 1e-9,
+                "{case}: {evidence:?} not {}",
+                clean / total
+            );
+            assert!(
+                clean == 0.0 || (evidence.gap - (ln_best - clean.ln())).abs() < 1e-9,
+                "{case}: {evidence:?}"
+            );
             let restored = match parts.as_slice() {
                 [] => corrupted.to_owned(),
                 [part] => corruptor::apply_edits(corrupted, &part.edits).unwrap(),

@@ -23,6 +23,7 @@ mod exhaustive;
 #[cfg(test)]
 mod tests;
 
+pub use decode::Evidence;
 pub use model::ChannelModel;
 pub use restorer::ChannelRestorer;
 pub use settings::{Beam, Calibration, Decoding, Posterior, Weights};

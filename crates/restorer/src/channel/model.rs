@@ -72,6 +72,11 @@ impl ChannelModel {
         self.start.len()
     }
 
+    /// The level at which nothing happens.
+    pub(super) fn clean_lane(&self) -> Option<usize> {
+        (self.law.settings().clean_share > 0.0).then(|| self.lanes() - 1)
+    }
+
     /// Whether the operation occurs at all.
     pub(super) fn has(&self, op: Op) -> bool {
         self.law.event(op, 1.0) > 0.0

@@ -6,7 +6,7 @@ use corruptor::{ChannelLaw, CorruptSettings, Edit, Recipe, apply_edits};
 use rayon::prelude::*;
 
 use super::alternatives::{Doubtful, others};
-use super::decode::{Decoded, decode};
+use super::decode::{Decoded, Evidence, decode};
 use super::model::ChannelModel;
 use super::observed::Window;
 use super::settings::{Calibration, Decoding};
@@ -106,6 +106,32 @@ impl<P: Prior> ChannelRestorer<P> {
         Ok(Self { model: self.model.with_weights(decoding.weights)?, decoding, ..self })
     }
 
+    /// Restores every request, in order, and says what speaks for each being clean; of a text of several windows the least of it.
+    pub fn examine(&self, requests: &[RestoreRequest]) -> Vec<(Restoration, Evidence)> {
+        let places = self.places(requests);
+        let protected: Vec<_> = requests.iter().map(RestoreRequest::protected).collect();
+        let decode = |place: &Place| self.decode(&requests[place.text].text, place, &protected[place.text]);
+        let run = || places.par_iter().map(decode).collect::<Vec<_>>();
+        let decoded = match &self.pool {
+            Some(pool) => pool.install(run),
+            None => run(),
+        };
+        let mut windows = places.iter().zip(decoded).peekable();
+        let restore = |(text, request): (usize, &RestoreRequest)| {
+            let own: Vec<_> =
+                std::iter::from_fn(|| windows.next_if(|(place, _)| place.text == text)).collect();
+            let mut least = Evidence { share: 1.0, gap: 0.0 };
+            for (_, Decoded { evidence, .. }) in &own {
+                least.share = least.share.min(evidence.share);
+                least.gap = least.gap.max(evidence.gap);
+            }
+            let threshold = request.options.min_confidence.unwrap_or(self.info.min_confidence);
+            let joining = Joining { calibration: self.decoding.calibration, threshold };
+            (joining.join(&request.text, own.into_iter(), request.options.alternatives), least)
+        };
+        requests.iter().enumerate().map(restore).collect()
+    }
+
     /// The places of all windows, in order.
     fn places(&self, requests: &[RestoreRequest]) -> Vec<Place> {
         let mut places = Vec::with_capacity(requests.len());
@@ -138,22 +164,7 @@ impl<P: Prior> ChannelRestorer<P> {
 
 impl<P: Prior> Restorer for ChannelRestorer<P> {
     fn restore(&self, requests: &[RestoreRequest]) -> Result<Vec<Restoration>, RestoreError> {
-        let places = self.places(requests);
-        let protected: Vec<_> = requests.iter().map(RestoreRequest::protected).collect();
-        let decode = |place: &Place| self.decode(&requests[place.text].text, place, &protected[place.text]);
-        let run = || places.par_iter().map(decode).collect::<Vec<_>>();
-        let decoded = match &self.pool {
-            Some(pool) => pool.install(run),
-            None => run(),
-        };
-        let mut windows = places.iter().zip(decoded).peekable();
-        let restore = |(text, request): (usize, &RestoreRequest)| {
-            let own = std::iter::from_fn(|| windows.next_if(|(place, _)| place.text == text));
-            let threshold = request.options.min_confidence.unwrap_or(self.info.min_confidence);
-            let joining = Joining { calibration: self.decoding.calibration, threshold };
-            joining.join(&request.text, own, request.options.alternatives)
-        };
-        Ok(requests.iter().enumerate().map(restore).collect())
+        Ok(self.examine(requests).into_iter().map(|(restoration, _)| restoration).collect())
     }
 
     fn tokens(&self, text: &str) -> usize {
