@@ -46,7 +46,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.channel", description=__doc__.split("\n", maxsplit=1)[0])
     add = parser.add_argument
     add("--model", type=Path, required=True, metavar="DIR", help="checkpoint of a prior")
-    add("--programs", type=Path, default=Path("target/release"), metavar="DIR", help="where the programs are [%(default)s]")
+    add(
+        "--programs",
+        type=Path,
+        default=Path("target/release"),
+        metavar="DIR",
+        help="where the programs are [%(default)s]",
+    )
     add("--real", type=Path, default=Path("../shared/data/eval-dev"), metavar="DIR", help="real pairs [%(default)s]")
     add("--lines", type=int, default=500, metavar="N", help="odd lines that are restored [%(default)s]")
     arguments = parser.parse_args()
@@ -58,7 +64,9 @@ def main() -> int:
         if not path.exists():
             print(f"{path} is missing; `make build` makes the programs, `finetune train` the prior", file=sys.stderr)
             return 2
-    print("| pairs | lines | CER before % | recipe's channel: after | % less (95 % interval) | fitted: after | % less |")
+    print(
+        "| pairs | lines | CER before % | recipe's channel: after | % less (95 % interval) | fitted: after | % less |"
+    )
     print("|---|---|---|---|---|---|---|")
     for correct in sorted(arguments.real.glob("*.correct.txt")):
         name = correct.name.removesuffix(".correct.txt")
