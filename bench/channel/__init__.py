@@ -1,0 +1,1 @@
+"""Channel decoding of real noise."""

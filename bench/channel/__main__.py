@@ -1,9 +1,9 @@
 """Channel decoding of noise that the project's channel did not make, with the recipe's channel and with a fitted one.
 
-    python3 -m bench.channel --model models/prior [--programs target/release] [--real ../shared/data/eval-dev] [--lines 500]
+    python3 -m bench.channel --model models/prior [--programs target/release] [--real ../shared/data/eval-dev]
 
-Prints a Markdown table. Of each set of real pairs (NAME.correct.txt and NAME.corrupt.txt, line by line), the even lines fit
-the channel, and nothing else; odd ones, evenly spaced, are restored. Needs pyarrow.
+Prints a Markdown table. Of each set of real pairs (NAME.correct.txt and NAME.corrupt.txt, line by line), the even lines
+fit the channel, and nothing else; odd ones, evenly spaced, are restored.
 """
 
 import argparse
