@@ -30,19 +30,21 @@ pub trait Prior: Send + Sync {
     /// Many at once, so that a prior can batch; the result of each does not depend on the others.
     fn advance(&self, steps: &[(Self::State, Symbol)], next: &mut Vec<(f32, Self::State)>);
 
-    /// For each state, at most `most` symbols that come next, the most probable first and equal ones in their order; impossible
-    /// ones are left out. `found` is cleared.
-    fn likely(&self, states: &[Self::State], most: usize, found: &mut Ranked<Symbol, Self::State>) {
+    /// For each state with a least ln of a probability, at most `most` symbols that come next and are at least so probable, the most
+    /// probable first and equal ones in their order; impossible ones are left out. `found` is cleared.
+    fn likely(&self, states: &[(Self::State, f64)], most: usize, found: &mut Ranked<Symbol, Self::State>) {
         let symbols = || (0..=u8::MAX).filter(|symbol| is_symbol(*symbol));
-        let steps: Vec<_> =
-            states.iter().flat_map(|state| symbols().map(move |symbol| (state.clone(), symbol))).collect();
+        let steps: Vec<_> = states
+            .iter()
+            .flat_map(|(state, _)| symbols().map(move |symbol| (state.clone(), symbol)))
+            .collect();
         let mut next = Vec::with_capacity(steps.len());
         self.advance(&steps, &mut next);
         found.clear();
         let mut next = next.into_iter();
-        for _ in states {
-            found
-                .extend(symbols().zip(&mut next).map(|(symbol, (ln, state))| (symbol, f64::from(ln), state)));
+        for (_, least) in states {
+            let all = symbols().zip(&mut next).map(|(symbol, (ln, state))| (symbol, f64::from(ln), state));
+            found.extend(all.filter(|(_, ln, _)| ln >= least));
             found.close(most);
         }
     }

@@ -10,6 +10,8 @@ pub(super) type Emission = (u32, f64);
 pub(super) struct Substitutions {
     /// By byte that is replaced and byte that is drawn.
     ascii: Vec<f64>,
+    /// By byte that is drawn: the greatest of them.
+    greatest: Vec<f64>,
 }
 
 impl Substitutions {
@@ -26,7 +28,17 @@ impl Substitutions {
                 }
             }
         }
-        Self { ascii }
+        let of_byte =
+            |to: usize| ascii.iter().skip(to).step_by(128).copied().fold(f64::NEG_INFINITY, f64::max);
+        Self { greatest: (0..128).map(of_byte).collect(), ascii }
+    }
+
+    /// A bound of ln of the probability of what an ASCII character can have put where the text goes on with `rest`.
+    pub(super) fn greatest(&self, rest: &str) -> f64 {
+        match rest.as_bytes() {
+            [to @ 0..128] | [to @ 0..128, 0..128, ..] if *to != b'\r' => self.greatest[usize::from(*to)],
+            _ => 0.0,
+        }
     }
 
     /// What the substitution of `unit` can have put where the text goes on with `rest`.

@@ -95,14 +95,11 @@ impl ChannelModel {
         self.weights.prior * ln
     }
 
-    /// The greatest weight of a deletion or substitution that begins.
-    pub(super) fn cheapest_loss(&self) -> f64 {
-        let of = |op: Op| {
-            let lanes = self.lanes();
-            let levels = &self.levels[Cause::Event(op as u8).index() * lanes..][..lanes];
-            levels.iter().copied().fold(f64::NEG_INFINITY, f64::max)
-        };
-        of(Op::Deletion).max(of(Op::Substitution)) - self.weights.event_penalty
+    /// The greatest weight, of all levels, of an event that begins.
+    pub(super) fn begins(&self, op: Op) -> f64 {
+        let lanes = self.lanes();
+        let levels = &self.levels[Cause::Event(op as u8).index() * lanes..][..lanes];
+        levels.iter().copied().fold(f64::NEG_INFINITY, f64::max) - self.weights.event_penalty
     }
 
     /// ln of the probability that a span that has reached `length` ends there.

@@ -449,29 +449,47 @@ impl<'t, P: Prior> Search<'t, P> {
         let text = self.observed.window.text;
         let deletes = is_open && model.has(Op::Deletion) && self.observed.is_open(at);
         let substitutes = model.has(Op::Substitution) && at < text.len();
-        // Whether even a certain unit would be worth it.
-        let is_worth_it = |node: &&u32| {
-            let state = &self.states[**node as usize];
-            let cheapest = if self.is_open[at] { model.cheapest_loss() } else { f64::NEG_INFINITY };
-            let begin = self.stop(**node) + cheapest;
-            let least = match state.mode {
-                Mode::Copies | Mode::Ends => return false,
-                Mode::Visit | Mode::GoesOn => begin,
-                Mode::Deleting(length) => begin.max(model.goes_on(Op::Deletion, length)),
-                Mode::Substituting(length) => begin.max(model.goes_on(Op::Substitution, length)),
+        let drawn = model.substitutions.greatest(&text[at..]);
+        let copied = self.units.first().map_or(0.0, |end| (self.copied[*end] - self.copied[at]).min(0.0));
+        // The least that the prior must give a unit for it to be worth it: here, or after the byte that was put in its place.
+        let least = |node: u32| {
+            let mode = self.states[node as usize].mode;
+            let begins = |op: Op| {
+                if self.is_open[at] { self.stop(node) + model.begins(op) } else { f64::NEG_INFINITY }
             };
-            self.best[**node as usize] + least >= self.least
+            let (mut deleted, mut substituted) = match mode {
+                Mode::Copies | Mode::Ends => return f64::INFINITY,
+                _ => (begins(Op::Deletion), begins(Op::Substitution)),
+            };
+            match mode {
+                Mode::Deleting(length) => deleted = deleted.max(model.goes_on(Op::Deletion, length)),
+                Mode::Substituting(length) => {
+                    substituted = substituted.max(model.goes_on(Op::Substitution, length));
+                }
+                _ => {}
+            }
+            let slack = |may: bool, cost: f64| if may { cost } else { f64::NEG_INFINITY };
+            let most = slack(deletes, deleted).max(slack(substitutes, substituted + drawn - copied));
+            if most == f64::NEG_INFINITY {
+                return f64::INFINITY;
+            }
+            (self.least - self.best[node as usize] - most) / model.weights().prior
         };
-        let wave: Vec<u32> = wave.iter().filter(is_worth_it).copied().collect();
-        if wave.is_empty() || !deletes && !substitutes {
+        let (mut asking, mut states) = (Vec::new(), Vec::new());
+        for node in wave {
+            let least = least(*node);
+            if least <= 0.0 {
+                asking.push(*node);
+                states.push((self.states[*node as usize].prior.clone(), least));
+            }
+        }
+        if asking.is_empty() {
             return;
         }
-        let states: Vec<P::State> =
-            wave.iter().map(|node| self.states[*node as usize].prior.clone()).collect();
         let mut proposals: Ranked<u32, P::State> = Ranked::default();
         model.units.propose(self.prior, &states, self.beam.proposals, &mut proposals);
         let mut emissions: Vec<Emission> = Vec::new();
-        for (i, node) in wave.into_iter().enumerate() {
+        for (i, node) in asking.into_iter().enumerate() {
             let (State { mode, tail, .. }, stop) = (self.states[node as usize].clone(), self.stop(node));
             for (unit, ln, state) in proposals.of(i) {
                 let unit_text = model.units.text(*unit);

@@ -45,8 +45,8 @@ impl Units {
         let mut frontier = vec![(Vec::new(), 0.0, prior.open())];
         let mut found = Ranked::default();
         while let Some((bytes, ln, state)) = frontier.pop() {
-            prior.likely(std::slice::from_ref(&state), usize::MAX, &mut found);
-            for (symbol, more, next) in found.of(0).iter().filter(|(_, more, _)| ln + more > LEAST_LN) {
+            prior.likely(&[(state, LEAST_LN - ln)], usize::MAX, &mut found);
+            for (symbol, more, next) in found.of(0) {
                 let mut bytes: Vec<u8> = bytes.clone();
                 bytes.push(*symbol);
                 match std::str::from_utf8(&bytes) {
@@ -95,11 +95,11 @@ impl Units {
         self.texts.is_empty()
     }
 
-    /// For each state, the `most` units that the prior holds most probable there.
+    /// For each state with a least ln of a probability, the `most` units that the prior holds most probable there.
     pub fn propose<P: Prior>(
         &self,
         prior: &P,
-        states: &[P::State],
+        states: &[(P::State, f64)],
         most: usize,
         proposals: &mut Ranked<u32, P::State>,
     ) {
@@ -125,7 +125,7 @@ impl Units {
                     }
                     if !node.children.is_empty() {
                         next_owners.push((*owner, child, spent + ln));
-                        next.push(state.clone());
+                        next.push((state.clone(), states[*owner as usize].1 - spent - ln));
                     }
                 }
             }

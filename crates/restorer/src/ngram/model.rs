@@ -286,8 +286,8 @@ struct Known {
 }
 
 impl NgramModel {
-    /// The `most` most probable symbols: those that the longest contexts know, until no other can be among them. In no order.
-    fn known(&self, node: u32, most: usize, known: &mut Vec<Known>) {
+    /// The `most` most probable symbols of at least e^`least`: those that the longest contexts know, until no other can be among them. In no order.
+    fn known(&self, node: u32, least: f64, most: usize, known: &mut Vec<Known>) {
         known.clear();
         let (mut seen, mut ln, mut at) = ([false; 256], 0.0, node);
         let order = |a: &Known, b: &Known| b.ln.total_cmp(&a.ln).then(a.symbol.cmp(&b.symbol));
@@ -295,12 +295,10 @@ impl NgramModel {
             let (first, pairs) = self.arcs_of(at);
             for (arc, [symbol, _]) in (first..).zip(pairs) {
                 if is_symbol(*symbol) && !std::mem::replace(&mut seen[usize::from(*symbol)], true) {
-                    known.push(Known {
-                        symbol: *symbol,
-                        ln: ln + self.ln_arc(at, arc, *symbol),
-                        node: at,
-                        arc,
-                    });
+                    let ln = ln + self.ln_arc(at, arc, *symbol);
+                    if f64::from(ln) >= least {
+                        known.push(Known { symbol: *symbol, ln, node: at, arc });
+                    }
                 }
             }
             if known.len() > most {
@@ -312,7 +310,7 @@ impl NgramModel {
             }
             ln += self.ln_weight(at);
             // What is not known here has the weight at most.
-            if known.len() == most && known.iter().all(|known| known.ln >= ln) {
+            if f64::from(ln) < least || known.len() == most && known.iter().all(|known| known.ln >= ln) {
                 return;
             }
             at = self.link(at);
@@ -356,11 +354,11 @@ impl Prior for NgramModel {
         next.extend(steps.iter().map(|(node, symbol)| self.step(*node, *symbol)));
     }
 
-    fn likely(&self, states: &[u32], most: usize, found: &mut Ranked<Symbol, u32>) {
+    fn likely(&self, states: &[(u32, f64)], most: usize, found: &mut Ranked<Symbol, u32>) {
         found.clear();
         let mut known = Vec::with_capacity(64);
-        for node in states {
-            self.known(*node, most, &mut known);
+        for (node, least) in states {
+            self.known(*node, *least, most, &mut known);
             let next =
                 |one: &Known| (one.symbol, f64::from(one.ln), self.after(one.node, one.arc, one.symbol));
             found.extend(known.iter().map(next));

@@ -113,12 +113,13 @@ proptest! {
         texts in prop::collection::vec("[abcd é\\PC]{0,40}", 1..12),
         max_bytes in 9_000u64..40_000,
         most in prop_oneof![1usize..6, Just(usize::MAX)],
+        least in prop_oneof![-9.0f64..0.0, Just(f64::NEG_INFINITY)],
     ) {
         let model = built(&count(&texts, 6), max_bytes, Smoothing::KneserNey, Pruning::Entropy).model;
-        let nodes: Vec<u32> = (0..model.nodes() as u32).collect();
+        let nodes: Vec<(u32, f64)> = (0..model.nodes() as u32).map(|node| (node, least)).collect();
         let mut found = Ranked::default();
         model.likely(&nodes, most, &mut found);
-        for node in nodes {
+        for (node, _) in nodes {
             let mut all: Vec<(u8, f64, u32)> = (0..=u8::MAX)
                 .filter(|symbol| is_symbol(*symbol))
                 .map(|symbol| (symbol, model.step(node, symbol)))
@@ -126,6 +127,7 @@ proptest! {
                 .collect();
             all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             all.truncate(most);
+            all.retain(|(_, ln, _)| *ln >= least);
             prop_assert_eq!(found.of(node as usize), all.as_slice());
         }
     }
