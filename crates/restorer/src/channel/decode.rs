@@ -58,6 +58,7 @@ pub(super) fn decode<P: Prior>(
     posterior: &Posterior,
     window: Window<'_>,
     context: &str,
+    alternatives: usize,
 ) -> Decoded {
     let Found { lattice, observed } = Search::new(model, prior, beam, window).run(context);
     let (ln_best, _) = lattice.best_path();
@@ -78,7 +79,8 @@ pub(super) fn decode<P: Prior>(
             text.push_str(observed.string(arc.text));
         }
         if !segment.is_copy {
-            let known = originals(&lattice, &sums, &observed.strings, &segment, posterior.most());
+            let most = posterior.most(alternatives);
+            let known = originals(&lattice, &sums, &observed.strings, &segment, most);
             parts.push(part(&lattice, window.text, &segment, &text, known));
         }
     }
@@ -86,13 +88,20 @@ pub(super) fn decode<P: Prior>(
     Decoded { parts, ln_best, ln_total: sums.ln_total, evidence: Evidence { share, gap } }
 }
 
-fn part(lattice: &Lattice, text: &str, segment: &Segment, best: &str, known: Vec<Original>) -> Part {
+fn part(
+    lattice: &Lattice,
+    text: &str,
+    segment: &Segment,
+    best: &str,
+    (known, enough): (Vec<Original>, usize),
+) -> Part {
     let input = lattice.at[segment.first as usize] as usize..lattice.at[segment.last as usize] as usize;
     let script = |original: &str| {
         let events = align(&text[input.clone()], original);
         events.into_iter().map(|event| (event.start, event.length, event.replacement)).collect::<Vec<_>>()
     };
-    let scripts: Vec<_> = known.iter().map(|original| (script(&original.text), original.share)).collect();
+    let scripts: Vec<_> =
+        known.iter().take(enough).map(|original| (script(&original.text), original.share)).collect();
     let (mut edits, mut shares) = (Vec::new(), Vec::new());
     for edit in script(best) {
         let has = scripts.iter().filter(|(script, _)| script.contains(&edit));
@@ -102,12 +111,17 @@ fn part(lattice: &Lattice, text: &str, segment: &Segment, best: &str, known: Vec
         shares.push(share);
         edits.push(Edit { start, end: start + length as usize, replacement, confidence: share as f32 });
     }
-    let share = known.iter().find(|original| original.text == best).map_or(0.0, |original| original.share);
+    let share = known
+        .iter()
+        .take(enough)
+        .find(|original| original.text == best)
+        .map_or(0.0, |original| original.share);
     Part { input, edits, shares, originals: known, share }
 }
 
 impl Posterior {
-    fn most(&self) -> Most {
-        Most { originals: self.originals, prefixes: self.prefixes, others: self.others }
+    fn most(&self, alternatives: usize) -> Most {
+        let named = if alternatives == 0 { 0 } else { alternatives + 1 };
+        Most { originals: self.originals, prefixes: self.prefixes, others: self.others, named }
     }
 }

@@ -380,6 +380,7 @@ fn the_decoder_finds_the_maximum_and_its_shares_are_exact() {
                 &Posterior { others: 1e-11, ..Posterior::unbounded() },
                 window,
                 "",
+                0,
             );
             let case = format!("{name}, {weights:?}");
             let best = all.iter().max_by(|a, b| a.best.total_cmp(&b.best)).unwrap();

@@ -22,6 +22,8 @@ pub(super) struct Most {
     pub(super) prefixes: usize,
     /// The share of all others together at which it is enough.
     pub(super) others: f64,
+    /// Originals that are named even so.
+    pub(super) named: usize,
 }
 
 /// Where a prefix of an original can have ended: at a node, or so many bytes into the text of an arc.
@@ -64,19 +66,20 @@ impl PartialEq for Prefix {
 impl Eq for Prefix {}
 
 /// The originals of a segment, the one with the greatest share first: best first over their prefixes, byte by byte; the share of
-/// all originals that begin with a prefix is known exactly, so that none is missed.
+/// all originals that begin with a prefix is known exactly, so that none is missed. Also how many of them are enough.
 pub(super) fn originals(
     lattice: &Lattice,
     sums: &Sums,
     strings: &str,
     segment: &Segment,
     most: Most,
-) -> Vec<Original> {
+) -> (Vec<Original>, usize) {
     let ways = Ways::of(lattice, segment);
     let start = BTreeMap::from([((segment.first, NODE, 0), sums.before(segment.first).to_vec())]);
     let mut heap = BinaryHeap::from([Prefix { share: 1.0, text: Vec::new(), reached: Some(start) }]);
     let mut found = Vec::new();
     let mut left = 1.0;
+    let mut enough = 1;
     for _ in 0..most.prefixes {
         let Some(Prefix { share, text, reached }) = heap.pop() else { break };
         let Some(reached) = reached else {
@@ -84,7 +87,10 @@ pub(super) fn originals(
             if let Ok(text) = String::from_utf8(text) {
                 found.push(Original { text, share });
             }
-            if found.len() >= most.originals || left <= most.others {
+            if left > most.others {
+                enough = found.len() + 1;
+            }
+            if found.len() >= most.originals || left <= most.others && found.len() >= most.named {
                 break;
             }
             continue;
@@ -103,7 +109,7 @@ pub(super) fn originals(
             }
         }
     }
-    found
+    (found, enough)
 }
 
 /// The arcs of a segment by the node that they come from.

@@ -110,7 +110,7 @@ impl<P: Prior> ChannelRestorer<P> {
     pub fn examine(&self, requests: &[RestoreRequest]) -> Vec<(Restoration, Evidence)> {
         let places = self.places(requests);
         let protected: Vec<_> = requests.iter().map(RestoreRequest::protected).collect();
-        let decode = |place: &Place| self.decode(&requests[place.text].text, place, &protected[place.text]);
+        let decode = |place: &Place| self.decode(&requests[place.text], place, &protected[place.text]);
         let run = || places.par_iter().map(decode).collect::<Vec<_>>();
         let decoded = match &self.pool {
             Some(pool) => pool.install(run),
@@ -146,7 +146,8 @@ impl<P: Prior> ChannelRestorer<P> {
         places
     }
 
-    fn decode(&self, text: &str, place: &Place, protected: &[Range<usize>]) -> Decoded {
+    fn decode(&self, request: &RestoreRequest, place: &Place, protected: &[Range<usize>]) -> Decoded {
+        let text = &request.text;
         let Range { start, end } = place.window;
         let inside = protected.iter().filter(|range| range.start < end && start < range.end);
         let protected: Vec<_> =
@@ -158,7 +159,15 @@ impl<P: Prior> ChannelRestorer<P> {
             protected: &protected,
         };
         let context = &text[text.ceil_char_boundary(start.saturating_sub(CONTEXT_BYTES))..start];
-        decode(&self.model, &self.prior, &self.decoding.beam, &self.decoding.posterior, window, context)
+        decode(
+            &self.model,
+            &self.prior,
+            &self.decoding.beam,
+            &self.decoding.posterior,
+            window,
+            context,
+            request.options.alternatives,
+        )
     }
 }
 
