@@ -164,13 +164,13 @@ proptest! {
         copy in 0u32..1_000,
     ) {
         let mut settings = CorruptSettings::default().with_total_rate(rate);
-        let passage = Passage { source: "test", doc_id: "d", start: 0, text: &text };
-        let corrupted = Channel::new(&settings).unwrap().pair(&passage, copy).corrupted;
-        settings.escape = escape;
         for op in Op::ALL {
             let of = settings.op_mut(op);
             (of.tail, of.max) = (tail, 3);
         }
+        let passage = Passage { source: "test", doc_id: "d", start: 0, text: &text };
+        let corrupted = Channel::new(&settings).unwrap().pair(&passage, copy).corrupted;
+        settings.escape = escape;
         let case = Case::new(&settings, &text, &corrupted);
         case.check();
         let visited: f64 = case.counts.levels.iter().map(|level| level.visited).sum();
