@@ -12,7 +12,8 @@
 //! - `fit` estimates the channel from pairs.
 //! - `resolve` turns what depends on files or on the corpus into numbers.
 //! - `generate` makes pairs, `import` takes real ones, `pairs` reads and writes them in Parquet, `inspect` checks them.
-//! - `atomic` makes files appear whole or not at all, `store` reads and writes by URL.
+//! - `atomic` makes files appear whole or not at all, `lock` keeps other processes out,
+//!   `store` reads and writes by URL.
 //!
 //! Files and corpora need the feature `parquet`, the program the feature `cli`; both are on by default. URLs need the
 //! feature `object-store`.
@@ -46,6 +47,8 @@ pub mod inspect;
 mod io_error;
 mod law;
 pub mod likelihood;
+#[cfg(feature = "parquet")]
+pub mod lock;
 mod nearest;
 mod op;
 mod pair;

@@ -1,11 +1,12 @@
 //! The directory beside the output in which a run works, so that the next one can go on where it stopped.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::journal::{Identity, Journal, PartRecord};
 use crate::atomic::{self, Existing, sync_directory};
 use crate::io_error::IoError;
+use crate::lock::FileLock;
 use crate::pairs::part_name;
 use crate::split::Split;
 use crate::store::{self, Location, ObjectUrl};
@@ -18,8 +19,7 @@ pub(super) struct WorkDir {
     directory: PathBuf,
     target: Location,
     existing: Existing,
-    /// Held until the process ends, however it ends.
-    _lock: File,
+    _lock: FileLock,
     /// What an earlier run has finished, in the order in which it did.
     finished: Vec<PartRecord>,
 }
@@ -193,36 +193,18 @@ pub(super) fn commit_part(
     journal.append(record)
 }
 
-/// Makes the directory and locks it for this process.
-fn lock(directory: &Path, target: &Path) -> Result<File, IoError> {
+/// Makes the directory and locks it for this run.
+fn lock(directory: &Path, target: &Path) -> Result<FileLock, IoError> {
     let path = directory.join("lock");
     loop {
         fs::create_dir_all(directory).map_err(IoError::file("create", directory))?;
-        let file = match File::options().create(true).truncate(false).write(true).open(&path) {
+        match FileLock::acquire(&path) {
+            Ok(Some(lock)) if lock.is_at(&path) => return Ok(lock),
+            Ok(None) => return Err(IoError::Busy { path: target.to_path_buf() }),
             // Another run has just ended and removed the directory.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            opened => opened.map_err(IoError::file("write", &path))?,
-        };
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(IoError::Busy { path: target.to_path_buf() }),
-            Err(TryLockError::Error(error)) => return Err(IoError::file("lock", &path)(error)),
-        }
-        if is_at(&file, &path) {
-            return Ok(file);
+            Ok(Some(_)) => {}
+            Err(IoError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
-}
-
-/// Whether the open file is still the one with this name: a run that ended may have removed it before we had the lock.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let id = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
-    matches!((file.metadata(), path.metadata()), (Ok(a), Ok(b)) if id(&a) == id(&b))
-}
-
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> bool {
-    path.exists()
 }

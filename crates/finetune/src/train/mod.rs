@@ -16,6 +16,6 @@ mod validate;
 pub(crate) use card::with_evaluation;
 pub use log::{EvaluationRecord, RunLog, StepRecord};
 pub use run::{Existing, Outcome, TrainOptions, train};
-pub use state::{Best, Identity, RunLock, RunState, StateFiles};
+pub use state::{Best, Identity, RunState, StateFiles};
 pub use step::gradients;
 pub use validate::{ConfidenceChoice, ValidationSets};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
+use corruptor::lock::FileLock;
 use corruptor::{CorruptSettings, Pair, Recipe, Split};
 use restorer::RestoreError;
 use restorer::train::{CheckpointMeta, Trainable};
@@ -13,7 +14,7 @@ use super::card::{SourceFacts, TrainingFacts, source_facts, write_card};
 use super::finish::finish;
 use super::identity::check_agreement;
 use super::log::{EvaluationRecord, RunLog, StepRecord};
-use super::state::{Best, Identity, RunLock, RunState, StateFiles};
+use super::state::{Best, Identity, RunState, StateFiles};
 use super::step::gradients;
 use super::validate::ValidationSets;
 use crate::batch::{Batch, BatchPlan, Batches, TrainingPairs};
@@ -127,7 +128,7 @@ pub(super) struct Run<'a, M> {
     train_pairs: Vec<Pair>,
     pub(super) workers: Workers,
     pub(super) progress: Progress,
-    _lock: RunLock,
+    _lock: FileLock,
     optimizer: Optimizer,
     schedule: Schedule,
     log: RunLog,

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use candle_core::{Tensor, Var};
 use corruptor::atomic::AtomicFile;
+use corruptor::lock::FileLock;
 use restorer::RowTable;
 use restorer::metrics::TextCounts;
 use restorer::train::Trainable;
@@ -94,12 +94,6 @@ pub struct StateFiles {
     directory: PathBuf,
 }
 
-/// Held by the one process that trains in a run's directory.
-#[derive(Debug)]
-pub struct RunLock {
-    _file: File,
-}
-
 impl StateFiles {
     /// The state files under `run`.
     pub fn of(run: &Path) -> Self {
@@ -110,16 +104,12 @@ impl StateFiles {
     ///
     /// # Errors
     /// If the directory cannot be made or read, or another process trains in it.
-    pub fn lock(&self) -> Result<RunLock, FinetuneError> {
+    pub fn lock(&self) -> Result<FileLock, FinetuneError> {
         let directory = &self.directory;
         std::fs::create_dir_all(directory).map_err(FinetuneError::file(directory, "create"))?;
         let path = directory.join("lock");
-        let file = File::create(&path).map_err(FinetuneError::file(&path, "create"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(FinetuneError::Busy { path: directory.clone() }),
-            Err(TryLockError::Error(error)) => return Err(FinetuneError::file(&path, "lock")(error)),
-        }
+        let busy = || FinetuneError::Busy { path: directory.clone() };
+        let lock = FileLock::acquire(&path)?.ok_or_else(busy)?;
         for directory in directory.parent().into_iter().chain([directory.as_path()]) {
             let entries = std::fs::read_dir(directory).map_err(FinetuneError::file(directory, "read"))?;
             let interrupted = |path: &Path| {
@@ -130,7 +120,7 @@ impl StateFiles {
                 std::fs::remove_file(&path).map_err(FinetuneError::file(&path, "remove"))?;
             }
         }
-        Ok(RunLock { _file: file })
+        Ok(lock)
     }
 
     fn run_file(&self) -> PathBuf {
