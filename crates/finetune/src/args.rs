@@ -41,7 +41,7 @@ pub(crate) struct DeviceArgs {
 /// `finetune train`.
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
-    /// The recipe; its tables [model], [train] and [corrupt] are used, of a prior [model] and [corpus].
+    /// The recipe; its tables [model], [train] and [corrupt] are used, of a prior [model], [corpus] and [corrupt].
     #[arg(long, env = "REVERTANT_RECIPE", default_value = "recipes/default.toml")]
     pub(crate) recipe: PathBuf,
     /// Directory with the splits `train` and `valid`.

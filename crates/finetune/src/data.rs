@@ -55,12 +55,12 @@ pub fn digest(pairs: &[Pair]) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-/// At most `limit` pairs, evenly spaced, so that a part of a split still comes from all of its documents.
-pub fn spread(pairs: &[Pair], limit: usize) -> Vec<Pair> {
-    if pairs.len() <= limit {
-        return pairs.to_vec();
+/// At most `limit` items, evenly spaced, so that a part of a split still comes from all of its documents.
+pub fn spread<T: Clone>(items: &[T], limit: usize) -> Vec<T> {
+    if items.len() <= limit {
+        return items.to_vec();
     }
-    (0..limit).map(|i| pairs[i * pairs.len() / limit].clone()).collect()
+    (0..limit).map(|i| items[i * items.len() / limit].clone()).collect()
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ impl RestoreRequest {
         let mut ranges: Vec<Range<usize>> = self
             .protected
             .iter()
+            .filter(|range| range.start < range.end)
             .map(|range| self.text.floor_char_boundary(range.start)..self.text.ceil_char_boundary(range.end))
             .filter(|range| range.start < range.end)
             .collect();

@@ -11,9 +11,24 @@ pub(crate) struct WindowSize {
     pub(crate) overlap_bytes: usize,
 }
 
+/// Bytes between the contexts of a window, at least.
+const LEAST_CORE_BYTES: usize = 16;
+
 impl WindowSize {
     /// Of channel decoding: much more than a prior remembers, and enough to tell the noise level.
     pub(crate) const CHANNEL: Self = Self { window_bytes: 2048, overlap_bytes: 128 };
+
+    /// # Errors
+    /// If a core has no room for a few characters.
+    pub(crate) fn validate(self) -> Result<(), String> {
+        let Self { window_bytes, overlap_bytes } = self;
+        if overlap_bytes.saturating_mul(2).saturating_add(LEAST_CORE_BYTES) <= window_bytes {
+            return Ok(());
+        }
+        Err(format!(
+            "a window of {window_bytes} bytes with {overlap_bytes} of context on each side leaves less than {LEAST_CORE_BYTES}"
+        ))
+    }
 
     /// The cores of a text: all of it where it fits a window, else pieces that end after white space where they can.
     pub(crate) fn cores(self, text: &str) -> Vec<Range<usize>> {

@@ -33,7 +33,7 @@ const MIB: f64 = 1_048_576.0;
 /// What counting needs.
 #[derive(Clone, Debug)]
 pub struct PriorOptions {
-    /// The recipe: its tables `[model]` and `[corpus]`.
+    /// The recipe: its tables `[model]`, `[corpus]` and `[corrupt]`.
     pub recipe: Recipe,
     /// Files and directories with texts.
     pub corpus: Vec<PathBuf>,

@@ -1,9 +1,8 @@
 //! What a prior needs to decode a channel, learned on the validation documents: the weights of prior and events, the calibration
 //! of confidences, and the threshold.
 
-use std::collections::HashSet;
-
-use corruptor::{Channel, CorruptSettings, Op, Pair, Passage, align, passages};
+use corruptor::{Channel, CorruptSettings, Edit, Pair, Passage, align, apply_edits, passages};
+use rayon::prelude::*;
 use restorer::channel::{Calibration, ChannelRestorer, Decoding, Evidence, Weights};
 use restorer::metrics::TextCounts;
 use restorer::ngram::NgramModel;
@@ -11,25 +10,30 @@ use restorer::{LoadOptions, Restoration, RestoreOptions, RestoreRequest};
 use serde_json::{Value, json};
 
 use super::texts::Sample;
+use crate::data::spread;
 use crate::error::FinetuneError;
+use crate::scores::total;
+use crate::sets::{SetKind, operation_sets};
+use crate::workers::Workers;
 
-/// Passages that weights are tried on.
+/// Passages that weights are tried on, some of the mixture.
 const WEIGHT_PASSAGES: usize = 96;
-/// Passages that confidences are calibrated on.
-const CALIBRATION_PASSAGES: usize = 240;
+/// Passages of the recipe's own mixture: for calibration and threshold.
+const MIXTURE_PASSAGES: usize = 240;
+/// Passages of each operation that the threshold is chosen on.
+const OPERATION_PASSAGES: usize = 80;
 /// Most pieces of clean text that the threshold is chosen on.
 const CLEAN_PIECES: usize = 4000;
 /// Bytes of such a piece where there are few.
 const PIECE_BYTES: usize = 256;
 /// Share of the clean pieces that may be touched.
 const HARM_LIMIT: f64 = 0.005;
-/// Half nats that a text is given for being clean, at most.
+/// What a text is given for being clean: so many steps at most, of so many nats.
 const CLEAN_STEPS: u32 = 24;
+const CLEAN_STEP: f64 = 0.5;
 /// Thresholds that are tried, and how many of them from the least harmless one on.
 const THRESHOLD_STEPS: usize = 50;
 const MOST_THRESHOLDS: usize = 8;
-/// Passages of each operation that the threshold is chosen on.
-const OPERATION_PASSAGES: usize = 80;
 /// Weights that are tried, the one after the other.
 const PRIOR_WEIGHTS: [f64; 6] = [0.7, 0.85, 1.0, 1.15, 1.3, 1.5];
 const PENALTIES: [f64; 6] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0];
@@ -58,24 +62,24 @@ pub(super) fn tune(
     if valid.texts().is_empty() || settings.total_rate() == 0.0 {
         return Ok(Tuned { decoding, min_confidence: threshold, metrics: Value::Null });
     }
-    let (restorer, weights) = weigh(restorer, &pairs(settings, valid.texts(), WEIGHT_PASSAGES, 0)?)?;
-    let held_out = sets(settings, valid.texts())?;
+    // What was fitted has an escape, which stands for anything and cannot be drawn.
+    let settings = CorruptSettings { escape: 0.0, ..settings.clone() };
+    let mixture = pairs(&settings, valid.texts())?;
+    let (restorer, weights) = weigh(restorer, &spread(&mixture, WEIGHT_PASSAGES))?;
+    let sets = operation_sets(&spread(&mixture, OPERATION_PASSAGES), &settings, settings.seed)?;
+    let sets = sets.into_iter().filter(|set| set.kind != SetKind::Clean).map(|set| set.pairs);
+    let sets: Vec<Examined> =
+        std::iter::once(mixture).chain(sets).map(|pairs| Examined::new(&restorer, pairs)).collect();
     let pieces = clean_pieces(valid.texts());
-    let restored: Vec<Vec<Examined>> = held_out
-        .iter()
-        .map(|set| examine(&restorer, set.iter().map(|pair| pair.corrupted.as_str())))
+    let mut touched = examine(&restorer, &pieces);
+    touched.retain(|(one, _)| !one.edits.is_empty());
+    let choices: Vec<Choice> = (0..=CLEAN_STEPS)
+        .into_par_iter()
+        .map(|step| choose(f64::from(step) * CLEAN_STEP, &sets, &touched, pieces.len()))
         .collect();
-    let touched: Vec<Examined> = examine(&restorer, pieces.iter().copied())
-        .into_iter()
-        .filter(|(one, _)| !one.edits.is_empty())
-        .collect();
-    let mut best: Option<Choice> = None;
-    for clean in (0..=CLEAN_STEPS).map(|step| f64::from(step) * 0.5) {
-        let choice = choose(clean, &held_out, &restored, &touched, pieces.len());
-        if best.as_ref().is_none_or(|best| choice.reduction > best.reduction) {
-            best = Some(choice);
-        }
-    }
+    // Of equal ones the first.
+    let best =
+        choices.into_iter().reduce(|best, one| if one.reduction > best.reduction { one } else { best });
     let Some(Choice { clean, calibration, min_confidence, counts, harmed, reduction: mean }) = best else {
         return Ok(Tuned { decoding, min_confidence: threshold, metrics: Value::Null });
     };
@@ -100,8 +104,35 @@ pub(super) fn tune(
     Ok(Tuned { decoding: Decoding { weights, calibration, ..decoding }, min_confidence, metrics })
 }
 
-/// A restoration with all edits, and what speaks for its text being clean.
-type Examined = (Restoration, Evidence);
+/// A restoration with all edits, and what speaks for its text, which fits one window, being clean.
+type Weighed = (Restoration, Evidence);
+
+/// A set of pairs, restored with all edits.
+struct Examined {
+    pairs: Vec<Pair>,
+    restored: Vec<Weighed>,
+    /// Of each edit, whether it is one of those that lead to the original.
+    right: Vec<Vec<bool>>,
+}
+
+impl Examined {
+    fn new(restorer: &Channels, pairs: Vec<Pair>) -> Self {
+        let restored =
+            examine(restorer, &pairs.iter().map(|pair| pair.corrupted.as_str()).collect::<Vec<_>>());
+        let right = |(pair, (one, _)): (&Pair, &Weighed)| {
+            let script = align(&pair.corrupted, &pair.original);
+            let is_right = |edit: &Edit| {
+                script.iter().any(|event| {
+                    let (start, end) = (event.start as usize, (event.start + event.length) as usize);
+                    (start, end, &event.replacement) == (edit.start, edit.end, &edit.replacement)
+                })
+            };
+            one.edits.iter().map(is_right).collect()
+        };
+        let right = pairs.par_iter().zip(&restored).map(right).collect();
+        Self { pairs, restored, right }
+    }
+}
 
 /// What is learned at one weight of clean texts.
 struct Choice {
@@ -115,48 +146,34 @@ struct Choice {
     harmed: usize,
 }
 
-/// What decoding finds where clean texts weigh `clean` nats more: that counts at the end only, so nothing is searched again.
-fn favoured((one, evidence): &Examined, clean: f64) -> Restoration {
-    if evidence.gap <= clean {
-        return Restoration { edits: Vec::new(), ..one.clone() };
-    }
+/// The shares of the edits where clean texts weigh `clean` nats more; none where that makes the clean text the best. It counts at the
+/// end only, so nothing is searched again.
+fn favoured((one, evidence): &Weighed, clean: f64) -> Option<impl Iterator<Item = f64> + use<'_>> {
     let left = 1.0 / (1.0 + clean.exp_m1() * evidence.share);
-    let mut one = one.clone();
-    one.edits.iter_mut().for_each(|edit| edit.confidence = (f64::from(edit.confidence) * left) as f32);
-    one
+    (evidence.gap > clean).then(|| one.edits.iter().map(move |edit| f64::from(edit.confidence) * left))
 }
 
-/// Calibration and threshold from restored sets and touched pieces of clean text, of which there are `pieces` in all.
-fn choose(
-    clean: f64,
-    sets: &[Vec<Pair>],
-    restored: &[Vec<Examined>],
-    touched: &[Examined],
-    pieces: usize,
-) -> Choice {
-    let favour = |set: &Vec<Examined>| set.iter().map(|one| favoured(one, clean)).collect::<Vec<_>>();
-    let mut restored: Vec<Vec<Restoration>> = restored.iter().map(favour).collect();
-    let calibration = calibrate(&sets[0], &restored[0]);
-    let calibrated = |share: f32| calibration.probability(f64::from(share)) as f32;
-    for edit in restored.iter_mut().flatten().flat_map(|one| &mut one.edits) {
-        edit.confidence = calibrated(edit.confidence);
-    }
-    let touched = touched.iter().map(|one| favoured(one, clean)).filter(|one| !one.edits.is_empty());
-    let worst: Vec<f32> = touched
-        .map(|one| calibrated(one.edits.iter().map(|edit| edit.confidence).fold(0.0, f32::max)))
-        .collect();
+/// Calibration and threshold from restored sets, the recipe's mixture first, and touched pieces of clean text, of which there are
+/// `pieces` in all.
+fn choose(clean: f64, sets: &[Examined], touched: &[Weighed], pieces: usize) -> Choice {
+    let mixture = sets[0].restored.iter().zip(&sets[0].right);
+    let points = mixture.filter_map(|(one, right)| Some(favoured(one, clean)?.zip(right.iter().copied())));
+    let calibration = calibrate(&points.flatten().collect::<Vec<_>>());
+    let confidences = |one: &Weighed| -> Vec<f32> {
+        favoured(one, clean)
+            .into_iter()
+            .flatten()
+            .map(|share| calibration.probability(share) as f32)
+            .collect()
+    };
+    let worst: Vec<f32> =
+        touched.iter().filter_map(|one| confidences(one).into_iter().reduce(f32::max)).collect();
     let harmed = |threshold: f32| worst.iter().filter(|worst| **worst >= threshold).count();
-    let candidates = (0..THRESHOLD_STEPS).map(|step| step as f32 / THRESHOLD_STEPS as f32);
-    let least = candidates
-        .filter(|threshold| harmed(*threshold) as f64 <= HARM_LIMIT * pieces as f64)
-        .chain([1.0])
-        .take(MOST_THRESHOLDS);
+    let sets: Vec<(&Examined, Vec<Vec<f32>>)> =
+        sets.iter().map(|set| (set, set.restored.iter().map(confidences).collect())).collect();
     let at = |min_confidence: f32| {
-        let counts: Vec<TextCounts> = sets
-            .iter()
-            .zip(&restored)
-            .map(|(set, restored)| thinned(set, restored, min_confidence))
-            .collect();
+        let counts: Vec<TextCounts> =
+            sets.iter().map(|(set, confidences)| thinned(set, confidences, min_confidence)).collect();
         let reductions: Vec<f64> = counts.iter().filter_map(TextCounts::reduction).collect();
         let reduction = reductions.iter().sum::<f64>() / reductions.len().max(1) as f64;
         Choice {
@@ -168,107 +185,71 @@ fn choose(
             harmed: harmed(min_confidence),
         }
     };
-    let mut best = at(1.0);
-    for choice in least.map(at) {
-        if choice.reduction > best.reduction {
-            best = choice;
-        }
-    }
-    best
+    let thresholds = (0..THRESHOLD_STEPS).map(|step| step as f32 / THRESHOLD_STEPS as f32);
+    let harmless = thresholds.filter(|threshold| harmed(*threshold) as f64 <= HARM_LIMIT * pieces as f64);
+    let choices = harmless.take(MOST_THRESHOLDS).map(at);
+    // Where none is harmless, only what is certain is applied.
+    choices
+        .reduce(|best, one| if one.reduction > best.reduction { one } else { best })
+        .unwrap_or_else(|| at(1.0))
 }
 
-/// Sets of pairs: the recipe's own mixture, then one an operation, at level 1.
-fn sets(settings: &CorruptSettings, texts: &[String]) -> Result<Vec<Vec<Pair>>, FinetuneError> {
-    let mut sets = vec![pairs(settings, texts, CALIBRATION_PASSAGES, 1)?];
-    for op in Op::ALL.into_iter().filter(|op| settings.op(*op).rate > 0.0) {
-        let mut only = CorruptSettings { levels: vec![1.0], clean_share: 0.0, ..settings.clone() };
-        for other in Op::ALL.into_iter().filter(|other| *other != op) {
-            only.op_mut(other).rate = 0.0;
-        }
-        sets.push(pairs(&only, texts, OPERATION_PASSAGES, 1)?);
-    }
-    Ok(sets)
-}
-
-/// Corrupted passages, evenly spaced over `texts`.
-fn pairs(
-    settings: &CorruptSettings,
-    texts: &[String],
-    most: usize,
-    copy: u32,
-) -> Result<Vec<Pair>, FinetuneError> {
-    // What the channel of a fitted recipe cannot sample is what it was never seen to do.
-    let channel = Channel::new(&CorruptSettings { escape: 0.0, ..settings.clone() })
-        .map_err(restorer::RestoreError::Channel)?;
-    let chosen = (0..most.min(texts.len())).map(|i| i * texts.len() / most.min(texts.len()));
-    let pair = |at: usize| {
-        let passage = Passage { source: "validation", doc_id: "", start: at as u64, text: &texts[at] };
-        channel.pair(&passage, copy)
+/// The recipe's own mixture, of passages evenly spaced over `texts`.
+fn pairs(settings: &CorruptSettings, texts: &[String]) -> Result<Vec<Pair>, FinetuneError> {
+    let channel = Channel::new(settings)?;
+    let texts = spread(texts, MIXTURE_PASSAGES);
+    let pair = |(start, text): (u64, &String)| {
+        channel.pair(&Passage { source: "validation", doc_id: "", start, text }, 0)
     };
-    Ok(chosen.map(pair).collect())
+    Ok((0..).zip(&texts).map(pair).collect())
 }
 
 /// Restores texts, all edits applied.
-fn examine<'t>(restorer: &Channels, texts: impl Iterator<Item = &'t str>) -> Vec<Examined> {
+fn examine(restorer: &Channels, texts: &[&str]) -> Vec<Weighed> {
     let options = RestoreOptions { min_confidence: Some(0.0), ..RestoreOptions::default() };
-    let requests: Vec<_> = texts.map(|text| RestoreRequest::new(text).with_options(options)).collect();
+    let requests: Vec<_> =
+        texts.iter().map(|text| RestoreRequest::new(*text).with_options(options)).collect();
     restorer.examine(&requests)
 }
 
-/// Tries weights: one of the prior at a middling penalty, then penalties.
+/// The weights that leave the fewest errors: the prior's at a middling penalty, then the penalty.
 fn weigh(mut restorer: Channels, pairs: &[Pair]) -> Result<(Channels, Weights), FinetuneError> {
-    let middling = Weights::default();
-    let mut best: Option<(u64, Weights)> = None;
-    let mut tried: Vec<Weights> = Vec::new();
-    for step in 0..2 {
-        let around = best.map_or(middling, |(_, weights)| weights);
-        let candidates: Vec<Weights> = match step {
-            0 => PRIOR_WEIGHTS.map(|prior| Weights { prior, ..around }).to_vec(),
-            _ => PENALTIES.map(|event_penalty| Weights { event_penalty, ..around }).to_vec(),
+    let workers = Workers::new(rayon::current_num_threads())?;
+    let mut best = Weights::default();
+    let mut fewest = None;
+    for of_penalties in [false, true] {
+        let middling = best;
+        let candidates = if of_penalties {
+            PENALTIES.map(|event_penalty| Weights { event_penalty, ..middling })
+        } else {
+            PRIOR_WEIGHTS.map(|prior| Weights { prior, ..middling })
         };
         for weights in candidates {
-            if tried.contains(&weights) {
+            if fewest.is_some() && weights == best {
                 continue;
             }
-            tried.push(weights);
             restorer = restorer.with_decoding(Decoding { weights, ..Decoding::default() })?;
-            let restored = examine(&restorer, pairs.iter().map(|pair| pair.corrupted.as_str()));
-            let counts: TextCounts = pairs
-                .iter()
-                .zip(&restored)
-                .map(|(pair, (one, _))| TextCounts::of(&pair.original, &pair.corrupted, &one.text))
-                .sum();
-            if best.is_none_or(|(errors, _)| counts.errors_after < errors) {
-                best = Some((counts.errors_after, weights));
+            let errors = total(&restorer, pairs, 0.0, &workers)?.errors_after;
+            if fewest.is_none_or(|fewest| errors < fewest) {
+                (fewest, best) = (Some(errors), weights);
             }
         }
     }
-    let weights = best.map_or(middling, |(_, weights)| weights);
-    Ok((restorer.with_decoding(Decoding { weights, ..Decoding::default() })?, weights))
+    Ok((restorer.with_decoding(Decoding { weights: best, ..Decoding::default() })?, best))
 }
 
-/// Fits log-odds of an edit being right to log-odds of its share, by Newton's method, drawn a little towards none of it.
-fn calibrate(pairs: &[Pair], restored: &[Restoration]) -> Calibration {
-    let mut points: Vec<(f64, f64)> = Vec::new();
-    for (pair, one) in pairs.iter().zip(restored) {
-        let right: HashSet<(usize, usize, String)> = align(&pair.corrupted, &pair.original)
-            .into_iter()
-            .map(|event| (event.start as usize, (event.start + event.length) as usize, event.replacement))
-            .collect();
-        points.extend(one.edits.iter().map(|edit| {
-            let is_right = right.contains(&(edit.start, edit.end, edit.replacement.clone()));
-            (Calibration::log_odds(f64::from(edit.confidence)), f64::from(u8::from(is_right)))
-        }));
-    }
+/// Fits log-odds of an edit being right to log-odds of its share, by Newton's method, drawn a little towards leaving them as they are.
+fn calibrate(points: &[(f64, bool)]) -> Calibration {
     let (mut slope, mut intercept) = (1.0, 0.0);
     for _ in 0..50 {
         // The pull is that of a normal prior of variance 1 on both.
         let (mut gradient, mut hessian) = ([1.0 - slope, -intercept], [1.0, 0.0, 1.0]);
-        for (x, y) in &points {
+        for (share, is_right) in points {
+            let x = Calibration::log_odds(*share);
             let p = 1.0 / (1.0 + (-(slope * x + intercept)).exp());
-            let weight = p * (1.0 - p);
-            gradient[0] += (y - p) * x;
-            gradient[1] += y - p;
+            let (error, weight) = (f64::from(u8::from(*is_right)) - p, p * (1.0 - p));
+            gradient[0] += error * x;
+            gradient[1] += error;
             hessian[0] += weight * x * x;
             hessian[1] += weight * x;
             hessian[2] += weight;
@@ -292,16 +273,16 @@ fn clean_pieces(texts: &[String]) -> Vec<&str> {
     } else {
         texts.iter().flat_map(|text| passages(text, PIECE_BYTES, 16).map(|range| &text[range])).collect()
     };
-    let kept = pieces.len().min(CLEAN_PIECES);
-    (0..kept).map(|i| pieces[i * pieces.len() / kept]).collect()
+    spread(&pieces, CLEAN_PIECES)
 }
 
-/// The counts where only edits from `threshold` on are applied.
-fn thinned(pairs: &[Pair], restored: &[Restoration], threshold: f32) -> TextCounts {
-    let counts = pairs.iter().zip(restored).map(|(pair, one)| {
-        let edits: Vec<_> = one.edits.iter().filter(|edit| edit.confidence >= threshold).cloned().collect();
-        let text = corruptor::apply_edits(&pair.corrupted, &edits).unwrap_or_else(|_| pair.corrupted.clone());
+/// The counts where only edits whose `confidences` reach the threshold are applied.
+fn thinned(set: &Examined, confidences: &[Vec<f32>], threshold: f32) -> TextCounts {
+    let of = |((pair, (one, _)), confidences): ((&Pair, &Weighed), &Vec<f32>)| {
+        let kept = one.edits.iter().zip(confidences).filter(|(_, confidence)| **confidence >= threshold);
+        let edits: Vec<Edit> = kept.map(|(edit, _)| edit.clone()).collect();
+        let text = apply_edits(&pair.corrupted, &edits).unwrap_or_else(|_| pair.corrupted.clone());
         TextCounts::of(&pair.original, &pair.corrupted, &text)
-    });
-    counts.sum()
+    };
+    set.pairs.iter().zip(&set.restored).zip(confidences).map(of).sum()
 }

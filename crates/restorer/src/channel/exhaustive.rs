@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use corruptor::{AlphabetChoice, CorruptSettings, Op, OpSettings, WeightedAlphabet, align, graphemes};
+use corruptor::{
+    AlphabetChoice, ChannelLaw, CorruptSettings, Op, OpSettings, WeightedAlphabet, align, graphemes,
+};
 
 use super::decode::{Decoded, decode};
+use super::model::ChannelModel;
 use super::observed::Window;
-use super::{Beam, ChannelModel, Posterior, Units, Weights};
+use super::units::Units;
+use super::{Beam, Posterior, Weights};
 use crate::prior::{END, Prior, Symbol};
 
 /// A prior of texts over a few graphemes in which the last byte matters.
@@ -371,7 +375,12 @@ fn the_decoder_finds_the_maximum_and_its_shares_are_exact() {
             let total: f64 = all.iter().map(|one| one.sum).sum();
             let missed = bound(&case, &prior, weights) / total;
             assert!(missed < 1e-12, "{name}, {weights:?}: {missed}");
-            let model = ChannelModel::new(settings, Units::new(units.iter().copied()), weights).unwrap();
+            let model = ChannelModel::new(
+                ChannelLaw::new(settings).unwrap(),
+                Units::new(units.iter().copied()),
+                weights,
+            )
+            .unwrap();
             let window = Window { text: corrupted, starts: true, ends: true, protected: &[] };
             let Decoded { parts, ln_best, ln_total, evidence } = decode(
                 &model,

@@ -24,7 +24,6 @@ mod exhaustive;
 mod tests;
 
 pub use decode::Evidence;
-pub use model::ChannelModel;
+
 pub use restorer::ChannelRestorer;
 pub use settings::{Beam, Calibration, Decoding, Posterior, Weights};
-pub use units::Units;

@@ -1,6 +1,6 @@
 //! The channel as a search reads it: logarithms of the one table of transitions, and the weights.
 
-use corruptor::{ChannelLaw, CorruptSettings, LengthLaw, Op, SettingsError};
+use corruptor::{ChannelLaw, CorruptSettings, Op, SettingsError};
 
 use super::emissions::Substitutions;
 use super::lattice::Cause;
@@ -9,7 +9,7 @@ use super::units::Units;
 
 /// A channel, ready to be searched.
 #[derive(Clone, Debug)]
-pub struct ChannelModel {
+pub(super) struct ChannelModel {
     pub(super) law: ChannelLaw,
     pub(super) units: Units,
     pub(super) substitutions: Substitutions,
@@ -23,23 +23,20 @@ pub struct ChannelModel {
 }
 
 impl ChannelModel {
-    /// Prepares the channel of `settings`; `units` are what it can have lost.
+    /// Prepares a channel; `units` are what it can have lost.
     ///
     /// # Errors
-    /// As [`ChannelLaw::new`]: if a value is out of range or not resolved; and if the channel has a confusion table, or the prior's
-    /// weight is not above 0.
-    pub fn new(settings: &CorruptSettings, units: Units, weights: Weights) -> Result<Self, SettingsError> {
-        let law = ChannelLaw::new(settings)?;
+    /// If the channel has a confusion table.
+    pub(super) fn new(law: ChannelLaw, units: Units, weights: Weights) -> Result<Self, SettingsError> {
         if law.confusions().is_some() {
             let message = "channel decoding knows no confusion tables; give the rows of an alphabet instead, as `corruptor fit` does";
             return Err(SettingsError::new("corrupt.confusions", message));
         }
-        weights.validate()?;
         // An escape draws any character.
         let symbol_bytes = law.alphabet().symbols().iter().map(String::len).max().unwrap_or(0).max(4);
         Ok(Self {
             substitutions: Substitutions::new(&law),
-            start: lanes(settings).map(|level| weight(settings, level).ln()).collect(),
+            start: lanes(law.settings()).map(|level| weight(law.settings(), level).ln()).collect(),
             levels: levels(&law, weights),
             law,
             units,
@@ -48,22 +45,13 @@ impl ChannelModel {
         })
     }
 
-    /// The channel's transitions and their probabilities.
-    pub fn law(&self) -> &ChannelLaw {
-        &self.law
-    }
-
     /// The same channel, weighed otherwise.
-    ///
-    /// # Errors
-    /// If a weight is out of range.
-    pub fn with_weights(self, weights: Weights) -> Result<Self, SettingsError> {
-        weights.validate()?;
-        Ok(Self { levels: levels(&self.law, weights), weights, ..self })
+    pub(super) fn with_weights(self, weights: Weights) -> Self {
+        Self { levels: levels(&self.law, weights), weights, ..self }
     }
 
     /// What it is weighed by.
-    pub fn weights(&self) -> Weights {
+    pub(super) fn weights(&self) -> Weights {
         self.weights
     }
 
@@ -114,7 +102,7 @@ impl ChannelModel {
 
     /// A length with the same future as one more than `length`.
     pub(super) fn longer(&self, op: Op, length: u32) -> u32 {
-        (length + 1).min(LengthLaw::max(&self.law.length(op)) as u32)
+        (length + 1).min(self.law.length(op).max() as u32)
     }
 
     /// Whether the original can end where so many bytes of the corrupted text are left.

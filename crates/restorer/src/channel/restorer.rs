@@ -66,6 +66,7 @@ impl ChannelRestorer<NgramModel> {
             min_confidence: json.min_confidence,
         };
         let size = WindowSize { window_bytes: json.window_bytes, overlap_bytes: json.overlap_bytes };
+        size.validate().map_err(|message| format(&message))?;
         let decoding = json.decoding.unwrap_or_default();
         let new = Self::new(prior, &settings, decoding, json.min_confidence, options)?;
         Ok(Self { size, info, ..new })
@@ -76,7 +77,7 @@ impl<P: Prior> ChannelRestorer<P> {
     /// Decodes the channel of `settings` under `prior`; edits less probable than `min_confidence` are not applied.
     ///
     /// # Errors
-    /// If the channel is not resolved or cannot be decoded, or the threads cannot be started.
+    /// If the channel is not resolved or cannot be decoded, `decoding` is out of range, or the threads cannot be started.
     pub fn new(
         prior: P,
         settings: &CorruptSettings,
@@ -85,9 +86,10 @@ impl<P: Prior> ChannelRestorer<P> {
         options: &LoadOptions,
     ) -> Result<Self, RestoreError> {
         let settings = CorruptSettings { escape: settings.escape.max(decoding.escape), ..settings.clone() };
-        let alphabet = ChannelLaw::new(&settings)?;
-        let units = Units::of_prior(&prior, alphabet.alphabet().symbols().iter().map(String::as_str));
-        let model = ChannelModel::new(&settings, units, decoding.weights)?;
+        decoding.validate()?;
+        let law = ChannelLaw::new(&settings)?;
+        let units = Units::of_prior(&prior, law.alphabet().symbols().iter().map(String::as_str));
+        let model = ChannelModel::new(law, units, decoding.weights)?;
         let info = ModelInfo {
             family: "prior".to_owned(),
             digest: "new".to_owned(),
@@ -101,9 +103,10 @@ impl<P: Prior> ChannelRestorer<P> {
     /// The same, decoded in another way.
     ///
     /// # Errors
-    /// If the weights are out of range.
+    /// If a value is out of range.
     pub fn with_decoding(self, decoding: Decoding) -> Result<Self, RestoreError> {
-        Ok(Self { model: self.model.with_weights(decoding.weights)?, decoding, ..self })
+        decoding.validate()?;
+        Ok(Self { model: self.model.with_weights(decoding.weights), decoding, ..self })
     }
 
     /// Restores every request, in order, and says what speaks for each being clean; of a text of several windows the least of it.

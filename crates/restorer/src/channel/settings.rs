@@ -19,6 +19,44 @@ pub struct Decoding {
     pub calibration: Calibration,
 }
 
+impl Decoding {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// The first key that is out of range, and what it should be.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        let Self { weights, escape, beam, posterior, calibration } = self;
+        let ranges = [
+            ("weights.prior", weights.prior > 0.0 && weights.prior.is_finite(), "a number above 0"),
+            (
+                "weights.event_penalty",
+                (0.0..f64::INFINITY).contains(&weights.event_penalty),
+                "nats, from 0 on",
+            ),
+            ("weights.clean", weights.clean.is_finite(), "a number of nats"),
+            ("escape", (0.0..1.0).contains(escape), "a probability under 1"),
+            ("beam.width", beam.width > 0, "a number from 1 on"),
+            ("beam.margin", beam.margin > 0.0, "nats, above 0"),
+            ("beam.surprise", !beam.surprise.is_nan(), "a number of nats"),
+            ("beam.proposals", beam.proposals > 0, "a number from 1 on"),
+            ("posterior.margin", posterior.margin > 0.0, "nats, above 0"),
+            ("posterior.others", (0.0..1.0).contains(&posterior.others), "a share under 1"),
+            (
+                "calibration.slope",
+                calibration.slope > 0.0 && calibration.slope.is_finite(),
+                "a number above 0",
+            ),
+            ("calibration.intercept", calibration.intercept.is_finite(), "a number"),
+        ];
+        match ranges.into_iter().find(|(_, fits, _)| !fits) {
+            Some((key, _, expected)) => {
+                Err(SettingsError::new(format!("decoding.{key}"), format!("out of range; give {expected}")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 impl Default for Decoding {
     fn default() -> Self {
         Self {
@@ -80,24 +118,6 @@ pub struct Weights {
     pub event_penalty: f64,
     /// What a text is given for being clean, in nats: how much all of its events together must explain.
     pub clean: f64,
-}
-
-impl Weights {
-    /// # Errors
-    /// If the prior does not count, or an event is rewarded.
-    pub(super) fn validate(self) -> Result<(), SettingsError> {
-        let fail = |key, message: String| Err(SettingsError::new(format!("decoding.weights.{key}"), message));
-        if !(self.prior > 0.0 && self.prior.is_finite()) {
-            return fail("prior", format!("{}; give a number above 0", self.prior));
-        }
-        if !(self.event_penalty >= 0.0 && self.event_penalty.is_finite()) {
-            return fail("event_penalty", format!("{}; give a number of nats from 0 on", self.event_penalty));
-        }
-        if !self.clean.is_finite() {
-            return fail("clean", format!("{}; give a number of nats", self.clean));
-        }
-        Ok(())
-    }
 }
 
 impl Default for Weights {

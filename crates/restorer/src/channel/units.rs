@@ -11,7 +11,7 @@ const MOST_UNITS: usize = 20_000;
 
 /// Graphemes as a trie over their bytes.
 #[derive(Clone, Debug)]
-pub struct Units {
+pub(super) struct Units {
     texts: Vec<String>,
     nodes: Vec<Node>,
 }
@@ -26,7 +26,7 @@ struct Node {
 
 impl Units {
     /// The units of a list; what is no single grapheme is left out.
-    pub fn new<'t>(texts: impl IntoIterator<Item = &'t str>) -> Self {
+    pub(super) fn new<'t>(texts: impl IntoIterator<Item = &'t str>) -> Self {
         let mut units = Self { texts: Vec::new(), nodes: vec![Node::default()] };
         for text in texts {
             if graphemes(text).count() == 1 {
@@ -38,7 +38,7 @@ impl Units {
 
     /// Printable ASCII, the line feed, `others`, and every character that the prior gives at least one in a million where
     /// nothing is known before it.
-    pub fn of_prior<'t, P: Prior>(prior: &P, others: impl IntoIterator<Item = &'t str>) -> Self {
+    pub(super) fn of_prior<'t, P: Prior>(prior: &P, others: impl IntoIterator<Item = &'t str>) -> Self {
         let ascii: Vec<String> = (' '..='~').chain(['\n']).map(String::from).collect();
         let mut units = Self::new(ascii.iter().map(String::as_str));
         others.into_iter().filter(|text| graphemes(text).count() == 1).for_each(|text| units.add(text));
@@ -81,22 +81,12 @@ impl Units {
     }
 
     /// A unit's text.
-    pub fn text(&self, unit: u32) -> &str {
+    pub(super) fn text(&self, unit: u32) -> &str {
         &self.texts[unit as usize]
     }
 
-    /// Number of units.
-    pub fn len(&self) -> usize {
-        self.texts.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.texts.is_empty()
-    }
-
     /// For each state with a least ln of a probability, the `most` units that the prior holds most probable there.
-    pub fn propose<P: Prior>(
+    pub(super) fn propose<P: Prior>(
         &self,
         prior: &P,
         states: &[(P::State, f64)],

@@ -148,7 +148,7 @@ impl<'t, P: Prior> Search<'t, P> {
                 self.leave(at, &wave, missing < self.beam.longest_gap);
                 wave = self.survivors(first);
             }
-            self.observe_arcs();
+            self.sort_arcs();
         }
         self.finish()
     }
@@ -291,7 +291,7 @@ impl<'t, P: Prior> Search<'t, P> {
     }
 
     /// Sorts the arcs that were found at a byte by the nodes that they lead to.
-    fn observe_arcs(&mut self) {
+    fn sort_arcs(&mut self) {
         self.arcs.sort_by_key(|arc| arc.to);
         self.lattice.arcs.append(&mut self.arcs);
     }

@@ -12,8 +12,15 @@ impl<P: Prior> Search<'_, P> {
     /// Finds what can stand at a byte, which is the same for all hypotheses.
     pub(super) fn look(&mut self, at: usize) {
         self.observed.units(at, &mut self.units);
-        self.observed.moves(at, &mut self.moves);
-        self.observed.insertions(at, &mut self.insertions);
+        self.moves.clear();
+        self.insertions.clear();
+        let Window { text, ends, .. } = self.observed.window;
+        if self.is_open[at] {
+            self.observed.moves(at, &mut self.moves);
+        }
+        if self.is_open[at] || ends && self.model.can_end(text.len() - at) {
+            self.observed.insertions(at, &mut self.insertions);
+        }
     }
 
     /// Begins all transitions of the hypotheses of a wave; `is_open` allows further deletions.
