@@ -41,13 +41,13 @@ pub(crate) struct DeviceArgs {
 /// `finetune train`.
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
-    /// The recipe; its tables [model], [train] and [corrupt] are used, of a prior [model], [corpus] and [corrupt].
+    /// The recipe; its tables [model], [train] and [corrupt] are used, of a prior or an ensemble [model], [corpus] and [corrupt].
     #[arg(long, env = "REVERTANT_RECIPE", default_value = "recipes/default.toml")]
     pub(crate) recipe: PathBuf,
     /// Directory with the splits `train` and `valid`.
     #[arg(long, env = "REVERTANT_PAIRS", default_value = "data/pairs")]
     pub(crate) pairs: PathBuf,
-    /// Texts that a prior (family `ngram`) is counted from: files and directories, as `corruptor generate` takes them.
+    /// Texts that a prior (family `ngram`) is counted from, and an ensemble weighed by: files and directories, as `corruptor generate` takes them.
     #[arg(long, env = "REVERTANT_CORPUS", value_name = "PATH", num_args = 1.., default_value = "data/corpus")]
     pub(crate) corpus: Vec<PathBuf>,
     /// The run's directory: the best checkpoint, `state/` to resume from, `log.jsonl`, `metrics.json`.

@@ -26,6 +26,8 @@ pub enum Family {
     Tagger,
     /// The byte n-gram model, counted from texts.
     Ngram,
+    /// Priors, mixed, and a tagger's second opinion.
+    Ensemble,
 }
 
 /// The one key of `[model]` that every family has.
@@ -51,6 +53,7 @@ impl Family {
         match family.as_str() {
             "tagger" => Ok(Self::Tagger),
             "ngram" => Ok(Self::Ngram),
+            "ensemble" => Ok(Self::Ensemble),
             _ => Err(FinetuneError::Family { family }),
         }
     }
@@ -67,11 +70,11 @@ pub fn train_recipe(mut options: TrainOptions, source: &ModelSource) -> Result<O
             options.init = source.init.is_some().then(|| model.info().digest.clone());
             train(&model, &options)
         }
-        Family::Ngram => Err(FinetuneError::Setting {
+        Family::Ngram | Family::Ensemble => Err(FinetuneError::Setting {
             table: "model",
             key: "family",
-            value: "\"ngram\"".to_owned(),
-            expected: "a family that is trained on pairs: tagger (a prior is counted from texts)",
+            value: "no family that learns from pairs".to_owned(),
+            expected: "\"tagger\" (priors and ensembles are made from texts)",
         }),
     }
 }

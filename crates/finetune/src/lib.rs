@@ -5,7 +5,7 @@
 //! - [`batch`] cuts labelled pairs into token-budget batches, bucketed by length.
 //! - [`optimizer`] is `AdamW` for dense parameters and row-wise Adagrad for large embedding tables; [`schedule`] their learning rate.
 //! - [`evaluate`] measures a checkpoint: CER before and after, exact matches, harm, intervals; [`sets`] makes its sets.
-//! - [`ngram`] counts a corpus into a prior.
+//! - [`prior`] counts a corpus into a prior, or mixes several into an ensemble.
 //! - [`settings`] are the recipe's `[train]` and `[evaluate]` tables.
 
 pub mod batch;
@@ -13,8 +13,8 @@ pub mod data;
 mod error;
 pub mod evaluate;
 mod family;
-pub mod ngram;
 pub mod optimizer;
+pub mod prior;
 mod progress;
 pub mod schedule;
 pub mod scores;

@@ -15,12 +15,13 @@ use corruptor::atomic::AtomicFile;
 use corruptor::resolve::load_channel;
 use corruptor::{Recipe, Split};
 use finetune::evaluate::{EvaluateOptions, evaluate, html, table, update_card, write_plots};
-use finetune::ngram::{PriorOptions, train_prior};
+use finetune::prior::{PriorOptions, train_ensemble, train_prior};
 use finetune::settings::EvaluateSettings;
 use finetune::train::{Existing, Outcome, TrainOptions};
 use finetune::workers::Workers;
 use finetune::{Family, FinetuneError, ModelSource, Stop, StopReason, data, train_recipe};
 use restorer::LoadOptions;
+use serde_json::Value;
 
 use crate::args::{Cli, Command, DeviceArgs, EvaluateArgs, TrainArgs};
 
@@ -48,8 +49,10 @@ fn main() -> ExitCode {
 
 fn run_train(args: TrainArgs) -> Result<ExitCode> {
     let recipe = Recipe::load(&args.recipe)?.with_overrides(&args.overrides)?;
-    if Family::of(&recipe)? == Family::Ngram {
-        return run_prior(args, recipe);
+    match Family::of(&recipe)? {
+        Family::Tagger => {}
+        Family::Ngram => return run_prior(args, recipe, train_prior),
+        Family::Ensemble => return run_prior(args, recipe, train_ensemble),
     }
     let recipe = data::resolved_recipe(recipe, &args.pairs.join(Split::Train.name()))?;
     let stop = stop(&args)?;
@@ -83,8 +86,12 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
     }
 }
 
-/// Counts a prior.
-fn run_prior(args: TrainArgs, recipe: Recipe) -> Result<ExitCode> {
+/// Makes a model from texts by `train`.
+fn run_prior(
+    args: TrainArgs,
+    recipe: Recipe,
+    train: fn(&PriorOptions) -> Result<Option<Value>, FinetuneError>,
+) -> Result<ExitCode> {
     start_threads(args.device)?;
     let options = PriorOptions {
         recipe,
@@ -94,7 +101,7 @@ fn run_prior(args: TrainArgs, recipe: Recipe) -> Result<ExitCode> {
         out: args.out,
         note: say,
     };
-    let Some(metrics) = train_prior(&options)? else {
+    let Some(metrics) = train(&options)? else {
         say("stopped; nothing was written");
         return Ok(ExitCode::from(STOPPED));
     };
@@ -168,10 +175,9 @@ fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
 fn checkpoint_recipe(model: &Path) -> Result<Option<Recipe>> {
     let path = model.join("restorer.json");
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let meta: serde_json::Value =
+    let meta: Value =
         serde_json::from_str(&text).with_context(|| format!("{} is not valid JSON", path.display()))?;
-    let recipe =
-        meta.get("recipe").and_then(serde_json::Value::as_str).filter(|text| !text.trim().is_empty());
+    let recipe = meta.get("recipe").and_then(Value::as_str).filter(|text| !text.trim().is_empty());
     Ok(recipe.map(|text| Recipe::parse(text, &format!("the recipe in {}", path.display()))).transpose()?)
 }
 

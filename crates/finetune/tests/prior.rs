@@ -1,4 +1,4 @@
-//! `finetune train` where the family is `ngram`: a corpus in, a checkpoint out.
+//! `finetune train` where the family is `ngram` or `ensemble`: a corpus in, a checkpoint out.
 
 use std::fs;
 use std::path::Path;
@@ -10,6 +10,8 @@ use predicates::str::contains;
 use restorer::metrics::TextCounts;
 use restorer::ngram::NgramModel;
 use restorer::prior::bits;
+use restorer::tagger::{Tagger, TaggerConfig};
+use restorer::train::{CheckpointMeta, Trainable as _};
 use restorer::{LoadOptions, RestoreRequest};
 use tempfile::tempdir;
 
@@ -35,9 +37,15 @@ fn corpus(home: &Path, documents: usize) {
     fs::write(home.join("recipe.toml"), RECIPE).unwrap();
 }
 
+/// Trains on `texts` by `recipe.toml`, where the arguments name no others.
 fn train(home: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("finetune"));
-    command.current_dir(home).args(["train", "--recipe", "recipe.toml", "--corpus", "texts"]).args(arguments);
+    command.current_dir(home).arg("train").args(arguments);
+    for (option, value) in [("--recipe", "recipe.toml"), ("--corpus", "texts")] {
+        if !arguments.contains(&option) {
+            command.args([option, value]);
+        }
+    }
     command
 }
 
@@ -113,7 +121,7 @@ fn bad_input_is_refused_and_leaves_nothing() {
     refused(&["--set", "model.order=11"], "[model] order = 11");
     refused(&["--set", "model.smoothing=good"], "model.smoothing");
     refused(&["--set", "model.layers=3"], "unknown key `model.layers`");
-    refused(&["--set", "model.family=bigram"], "known: tagger, ngram");
+    refused(&["--set", "model.family=bigram"], "known: tagger, ngram, ensemble");
     refused(&["--set", "corpus.test_share=1.0", "--set", "corpus.valid_share=0.0"], "no text to count");
     refused(&["--corpus", "nowhere"], "nowhere");
     train(home.path(), &["--out", "prior"]).assert().success();
@@ -131,6 +139,105 @@ fn bad_input_is_refused_and_leaves_nothing() {
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     let error = NgramModel::load(&home.path().join("prior")).unwrap_err().to_string();
     assert!(error.contains("model.safetensors") && error.contains("is the file complete?"), "{error}");
+}
+
+/// A prior of other texts beside the one of the corpus, and an untrained tagger.
+fn parts(home: &Path) {
+    train(home, &["--out", "prior"]).assert().success();
+    fs::create_dir_all(home.join("digits")).unwrap();
+    for number in 0..20 {
+        let text: Vec<String> = (0..200).map(|k| (number * 7919 + k * k * 31).to_string()).collect();
+        fs::write(home.join(format!("digits/{number}.txt")), text.join(" ")).unwrap();
+    }
+    train(home, &["--out", "numbers", "--corpus", "digits"]).assert().success();
+    let config = TaggerConfig {
+        hidden_size: 16,
+        num_hidden_layers: 1,
+        num_attention_heads: 2,
+        intermediate_size: 16,
+        table_rows: 256,
+        table_dim: 4,
+        ..TaggerConfig::default()
+    };
+    let meta = CheckpointMeta { min_confidence: 0.5, ..CheckpointMeta::default() };
+    Tagger::random(&config, &LoadOptions::default()).unwrap().save(&home.join("tagger"), &meta).unwrap();
+}
+
+#[test]
+fn priors_and_a_tagger_become_one_checkpoint() {
+    let home = tempdir().unwrap();
+    corpus(home.path(), 40);
+    parts(home.path());
+    let ensemble = |out: &str, parts: &str| {
+        let parts = format!("model.parts={parts}");
+        let recipe = "[corpus]\nvalid_share = 0.2\ntest_share = 0.2\n[model]\nfamily = \"ensemble\"\n";
+        fs::write(home.path().join("ensemble.toml"), recipe).unwrap();
+        train(home.path(), &["--out", out, "--recipe", "ensemble.toml", "--set", &parts]).assert()
+    };
+    let said = ensemble("all", r#"["numbers", "prior", "tagger"]"#).success();
+    let metrics: serde_json::Value = serde_json::from_slice(&said.get_output().stdout).unwrap();
+    // The texts are none of numbers, and a tagger that knows nothing suspects nothing.
+    let weight = |part: usize| metrics["parts"][part]["weight"].as_f64();
+    assert!(weight(0).unwrap() < 0.2 && weight(1).unwrap() > 0.8 && weight(2).is_none(), "{metrics}");
+    assert_eq!(metrics["decoding"]["mean_reduction"], metrics["decoding"]["mean_reduction_without_tagger"]);
+    let card = |of: &str| fs::read_to_string(home.path().join("all").join(of)).unwrap();
+    assert!(card("README.md").contains("`prior-1`") && card("README.md").contains("without the tagger"));
+    assert!(card("prior-1/README.md").contains("Revertant prior"));
+    // It stands alone, and restores.
+    for part in ["prior", "numbers", "tagger"] {
+        fs::remove_dir_all(home.path().join(part)).unwrap();
+    }
+    let all = restorer::load(&home.path().join("all"), &LoadOptions::default()).unwrap();
+    let text = document(3);
+    let damaged = text.replacen("The ", "The The ", 1).replacen("people", "poeple", 1);
+    let restored = all.restore(&[RestoreRequest::new(damaged)]).unwrap().remove(0);
+    assert_eq!(restored.text, text);
+    // A part that changes is another model; one that is damaged is named.
+    let digest = all.info().digest.clone();
+    let path = home.path().join("all/prior-0/restorer.json");
+    let json = fs::read_to_string(&path).unwrap();
+    fs::write(&path, json.replacen("\"version\"", " \"version\"", 1)).unwrap();
+    assert_ne!(
+        restorer::load(&home.path().join("all"), &LoadOptions::default()).unwrap().info().digest,
+        digest
+    );
+    fs::write(&path, json).unwrap();
+    fs::write(home.path().join("all/prior-1/model.safetensors"), "cut short").unwrap();
+    let error = restorer::load(&home.path().join("all"), &LoadOptions::default()).err().unwrap().to_string();
+    assert!(error.contains("prior-1/model.safetensors"), "{error}");
+    let path = home.path().join("all/restorer.json");
+    fs::write(&path, fs::read_to_string(&path).unwrap().replace("\"prior-0\"", "\"../prior\"")).unwrap();
+    let error = restorer::load(&home.path().join("all"), &LoadOptions::default()).err().unwrap().to_string();
+    assert!(error.contains("not the name of a subdirectory"), "{error}");
+}
+
+#[test]
+fn an_ensemble_needs_a_prior_and_no_second_tagger() {
+    let home = tempdir().unwrap();
+    corpus(home.path(), 20);
+    parts(home.path());
+    fs::write(
+        home.path().join("recipe.toml"),
+        RECIPE.replace("order = 6\nmax_mib = 1.0\n", "").replace("ngram", "ensemble"),
+    )
+    .unwrap();
+    for (parts, message) in [
+        ("[]", "one prior (family ngram) at least"),
+        (r#"["tagger"]"#, "one prior (family ngram) at least"),
+        (r#"["prior", "tagger", "tagger"]"#, "this is the second"),
+        (r#"["prior", "nowhere"]"#, "nowhere/config.json"),
+        (r#"["prior", "texts"]"#, "texts/config.json"),
+    ] {
+        train(home.path(), &["--out", "all", "--set", &format!("model.parts={parts}")])
+            .assert()
+            .failure()
+            .stderr(contains(message));
+        assert!(!home.path().join("all").exists(), "{message}");
+    }
+    train(home.path(), &["--out", "all", "--set", r#"model.parts=["prior"]"#, "--max-minutes", "0.00001"])
+        .assert()
+        .code(3);
+    assert!(!home.path().join("all").exists());
 }
 
 #[test]

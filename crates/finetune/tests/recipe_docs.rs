@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use corruptor::corpus::CorpusSettings;
 use corruptor::{CorruptSettings, Recipe};
-use finetune::ngram::NgramSettings;
+use finetune::prior::{EnsembleSettings, NgramSettings};
 use finetune::settings::{EvaluateSettings, TrainSettings};
 use restorer::tagger::TaggerConfig;
 use serde::Serialize;
@@ -64,6 +64,10 @@ fn the_documentation_has_the_keys_and_defaults_of_the_code() {
     check("corrupt", &CorruptSettings::default());
     check("model", &TaggerConfig::default());
     check_section("model", "`[model]` of a prior", &NgramSettings::default());
+    let ensemble = EnsembleSettings { family: "ensemble".to_owned(), parts: Vec::new() };
+    let mut ensemble = serde_json::to_value(ensemble).expect("settings as JSON");
+    ensemble["parts"].take();
+    check_section("model", "`[model]` of several parts", &ensemble);
     check("train", &TrainSettings::default());
     check("evaluate", &EvaluateSettings::default());
 }

@@ -43,11 +43,25 @@ pub struct RestorerJson {
     pub unicode: (u64, u64, u64),
     /// The resolved recipe, as TOML.
     pub recipe: String,
+    /// What an ensemble consists of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<PartJson>,
     /// How the channel is decoded, where the model is a prior.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decoding: Option<Decoding>,
     /// Figures of the training run.
     pub metrics: serde_json::Value,
+}
+
+/// A part of an ensemble: a checkpoint of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartJson {
+    /// Name of its subdirectory.
+    pub directory: String,
+    /// Of a prior: its weight in the mixture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
 }
 
 /// The files of a checkpoint, by name; from a directory or built into a program.
@@ -63,18 +77,61 @@ impl CheckpointFiles {
     /// # Errors
     /// If the directory or one of the files that every checkpoint has cannot be read.
     pub fn read(dir: &Path) -> Result<Self, RestoreError> {
-        let mut files = BTreeMap::new();
-        for name in [CONFIG, WEIGHTS, RESTORER] {
-            let path = dir.join(name);
-            let read = if name == WEIGHTS {
-                SharedBytes::map(&path)
-            } else {
-                std::fs::read(&path).map(SharedBytes::from)
-            };
-            let bytes = read.map_err(|source| RestoreError::Io { path, source })?;
-            files.insert(name.to_owned(), bytes);
+        let mut new = Self { origin: dir.to_owned(), files: BTreeMap::new() };
+        new.insert(CONFIG)?;
+        new.insert(RESTORER)?;
+        let directories = new.directories()?;
+        if directories.is_empty() {
+            new.insert(WEIGHTS)?;
         }
-        Ok(Self { origin: dir.to_owned(), files })
+        for directory in directories {
+            for name in [CONFIG, RESTORER, WEIGHTS] {
+                new.insert(&format!("{directory}/{name}"))?;
+            }
+        }
+        Ok(new)
+    }
+
+    /// Reads a file of the directory, or maps it.
+    fn insert(&mut self, name: &str) -> Result<(), RestoreError> {
+        let path = self.path(name);
+        let read = if name.ends_with(WEIGHTS) {
+            SharedBytes::map(&path)
+        } else {
+            std::fs::read(&path).map(SharedBytes::from)
+        };
+        let bytes = read.map_err(|source| RestoreError::Io { path, source })?;
+        self.files.insert(name.to_owned(), bytes);
+        Ok(())
+    }
+
+    /// The subdirectories of the parts, if it is an ensemble.
+    fn directories(&self) -> Result<Vec<String>, RestoreError> {
+        #[derive(Deserialize)]
+        struct Named {
+            #[serde(default)]
+            parts: Vec<PartJson>,
+        }
+        let parts = self.json::<Named>(RESTORER)?.parts;
+        let is_plain = |name: &str| {
+            let mut components = Path::new(name).components();
+            matches!(components.next(), Some(std::path::Component::Normal(_))) && components.next().is_none()
+        };
+        if let Some(part) = parts.iter().find(|part| !is_plain(&part.directory)) {
+            let message =
+                format!("parts: \"{}\" is not the name of a subdirectory", part.directory.escape_debug());
+            return Err(RestoreError::Format { path: self.path(RESTORER), message });
+        }
+        Ok(parts.into_iter().map(|part| part.directory).collect())
+    }
+
+    /// The checkpoint in a subdirectory.
+    #[must_use]
+    pub fn part(&self, directory: &str) -> Self {
+        let own = |(name, bytes): (&String, &SharedBytes)| {
+            Some((name.strip_prefix(directory)?.strip_prefix('/')?.to_owned(), bytes.clone()))
+        };
+        Self { origin: self.origin.join(directory), files: self.files.iter().filter_map(own).collect() }
     }
 
     /// Takes files that are part of the program.
@@ -129,13 +186,21 @@ impl CheckpointFiles {
             .map_err(|e| RestoreError::Format { path: self.path(name), message: e.to_string() })
     }
 
-    /// BLAKE3 of configuration, `restorer.json` and weights, in hexadecimal.
+    /// BLAKE3 of configuration, `restorer.json` and weights, of all parts of an ensemble, in hexadecimal.
     ///
     /// # Errors
     /// If the checkpoint lacks one of them.
     pub fn digest(&self) -> Result<String, RestoreError> {
         let mut hasher = blake3::Hasher::new();
-        for name in [CONFIG, RESTORER, WEIGHTS] {
+        let mut names = vec![CONFIG.to_owned(), RESTORER.to_owned()];
+        let directories = self.directories()?;
+        if directories.is_empty() {
+            names.push(WEIGHTS.to_owned());
+        }
+        for directory in directories {
+            names.extend([CONFIG, RESTORER, WEIGHTS].map(|name| format!("{directory}/{name}")));
+        }
+        for name in &names {
             let bytes = self.bytes(name)?;
             hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
         }

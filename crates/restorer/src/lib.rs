@@ -6,17 +6,20 @@
 //! - [`tagger`] is the built-in family, a byte-level edit tagger.
 //! - [`layers`] holds the differentiable layers that the families are made of.
 //! - [`channel`] restores by inverting the corruption: the most probable original under a prior times the channel.
-//! - [`prior`] is what it asks how probable a text is; [`ngram`] is the prior that is counted.
+//! - [`prior`] is what it asks how probable a text is; [`ngram`] is the prior that is counted, [`mixture`] one of several.
+//! - [`ensemble`] is a checkpoint of several: priors, and a tagger for a second opinion.
 //! - [`train`] is what a family offers to a training loop, [`metrics`] how restorations are judged.
 
 mod bytes;
 pub mod channel;
 pub mod checkpoint;
 mod device;
+pub mod ensemble;
 mod error;
 pub mod layers;
 mod load;
 pub mod metrics;
+pub mod mixture;
 pub mod ngram;
 pub mod prior;
 mod restorer;

@@ -8,6 +8,7 @@ use corruptor::CorruptSettings;
 use crate::channel::ChannelRestorer;
 use crate::checkpoint::{CONFIG, CheckpointFiles};
 use crate::device::DeviceChoice;
+use crate::ensemble;
 use crate::error::RestoreError;
 use crate::ngram;
 use crate::restorer::Restorer;
@@ -63,12 +64,14 @@ fn load_files(files: &CheckpointFiles, options: &LoadOptions) -> Result<Box<dyn 
         }
         tagger::MODEL_TYPE => Ok(Box::new(Tagger::from_files(files, options)?)),
         ngram::MODEL_TYPE => Ok(Box::new(ChannelRestorer::of_ngrams(files, options)?)),
+        ensemble::MODEL_TYPE => ensemble::load(files, options),
         other => Err(RestoreError::Format {
             path: files.path(CONFIG),
             message: format!(
-                "model_type is \"{other}\"; known are \"{}\" and \"{}\"",
+                "model_type is \"{other}\"; known are \"{}\", \"{}\" and \"{}\"",
                 tagger::MODEL_TYPE,
-                ngram::MODEL_TYPE
+                ngram::MODEL_TYPE,
+                ensemble::MODEL_TYPE
             ),
         }),
     }

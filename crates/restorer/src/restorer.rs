@@ -89,7 +89,7 @@ pub struct Alternative {
 }
 
 /// What is known about a loaded model.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ModelInfo {
     /// `model_type` of the checkpoint.
     pub family: String,

@@ -48,6 +48,8 @@ pub struct Evidence {
     pub share: f64,
     /// How far the best path at the clean level is below the best of all, in nats; 0 where it is the best.
     pub gap: f64,
+    /// How much a tagger suspects the text, in nats; 0 where none was asked.
+    pub suspicion: f64,
 }
 
 /// Decodes a window; `context` is what the prior has read before it.
@@ -85,7 +87,7 @@ pub(super) fn decode<P: Prior>(
         }
     }
     let share = clean.map_or(0.0, |lane| (sums.before(lattice.end())[lane] - sums.ln_total).exp());
-    Decoded { parts, ln_best, ln_total: sums.ln_total, evidence: Evidence { share, gap } }
+    Decoded { parts, ln_best, ln_total: sums.ln_total, evidence: Evidence { share, gap, suspicion: 0.0 } }
 }
 
 fn part(

@@ -366,9 +366,9 @@ fn the_decoder_finds_the_maximum_and_its_shares_are_exact() {
     for case in cases() {
         let Case { name, ref settings, ref units, corrupted, longest } = case;
         for weights in [
-            Weights { prior: 1.0, event_penalty: 0.0, clean: 0.0 },
-            Weights { prior: 0.6, event_penalty: 0.0, clean: -0.5 },
-            Weights { prior: 1.3, event_penalty: 0.7, clean: 1.1 },
+            Weights { prior: 1.0, event_penalty: 0.0, clean: 0.0, suspicion: 0.0 },
+            Weights { prior: 0.6, event_penalty: 0.0, clean: -0.5, suspicion: 0.0 },
+            Weights { prior: 1.3, event_penalty: 0.7, clean: 1.1, suspicion: 0.0 },
         ] {
             let prior = Bigrams::new(units, 0.3);
             let all = enumerate(settings, units, &prior, weights, corrupted, longest);
@@ -381,7 +381,8 @@ fn the_decoder_finds_the_maximum_and_its_shares_are_exact() {
                 weights,
             )
             .unwrap();
-            let window = Window { text: corrupted, starts: true, ends: true, protected: &[] };
+            let window =
+                Window { text: corrupted, starts: true, ends: true, protected: &[], clean: weights.clean };
             let Decoded { parts, ln_best, ln_total, evidence } = decode(
                 &model,
                 &prior,

@@ -16,6 +16,7 @@ mod restorer;
 mod search;
 mod settings;
 mod share;
+mod suspicion;
 mod units;
 
 #[cfg(test)]
@@ -24,6 +25,5 @@ mod exhaustive;
 mod tests;
 
 pub use decode::Evidence;
-
 pub use restorer::ChannelRestorer;
 pub use settings::{Beam, Calibration, Decoding, Posterior, Weights};

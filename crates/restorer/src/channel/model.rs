@@ -13,7 +13,7 @@ pub(super) struct ChannelModel {
     pub(super) law: ChannelLaw,
     pub(super) units: Units,
     pub(super) substitutions: Substitutions,
-    /// By cause and level.
+    /// By cause and level: ln of the probability.
     pub(super) levels: Vec<f64>,
     /// By level: ln of its probability.
     pub(super) start: Vec<f64>,
@@ -37,7 +37,7 @@ impl ChannelModel {
         Ok(Self {
             substitutions: Substitutions::new(&law),
             start: lanes(law.settings()).map(|level| weight(law.settings(), level).ln()).collect(),
-            levels: levels(&law, weights),
+            levels: levels(&law),
             law,
             units,
             weights,
@@ -47,7 +47,7 @@ impl ChannelModel {
 
     /// The same channel, weighed otherwise.
     pub(super) fn with_weights(self, weights: Weights) -> Self {
-        Self { levels: levels(&self.law, weights), weights, ..self }
+        Self { weights, ..self }
     }
 
     /// What it is weighed by.
@@ -63,6 +63,15 @@ impl ChannelModel {
     /// The level at which nothing happens.
     pub(super) fn clean_lane(&self) -> Option<usize> {
         (self.law.settings().clean_share > 0.0).then(|| self.lanes() - 1)
+    }
+
+    /// By cause and level: what an arc weighs where a text is given `clean` nats for being clean.
+    pub(super) fn weighted_levels(&self, clean: f64) -> Vec<f64> {
+        let mut levels = self.levels.clone();
+        if let Some(lane) = self.clean_lane() {
+            levels[Cause::Done.index() * self.lanes() + lane] = clean;
+        }
+        levels
     }
 
     /// Whether the operation occurs at all.
@@ -128,8 +137,8 @@ fn weight(settings: &CorruptSettings, level: f64) -> f64 {
     }
 }
 
-/// By cause and level: what an arc weighs.
-fn levels(law: &ChannelLaw, weights: Weights) -> Vec<f64> {
+/// By cause and level: ln of the probability.
+fn levels(law: &ChannelLaw) -> Vec<f64> {
     let levels: Vec<f64> = lanes(law.settings()).collect();
     let mut table = vec![0.0; Cause::COUNT * levels.len()];
     for (lane, level) in levels.iter().enumerate() {
@@ -140,7 +149,6 @@ fn levels(law: &ChannelLaw, weights: Weights) -> Vec<f64> {
         for (op, ln) in (0..).zip(of_level.event) {
             set(Cause::Event(op), ln);
         }
-        set(Cause::Done, if *level == 0.0 { weights.clean } else { 0.0 });
     }
     table
 }

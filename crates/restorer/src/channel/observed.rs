@@ -21,6 +21,8 @@ pub(super) struct Window<'t> {
     pub(super) ends: bool,
     /// Bytes that can only have been copied: sorted, without overlap.
     pub(super) protected: &'t [Range<usize>],
+    /// What the text is given for being clean, in nats.
+    pub(super) clean: f64,
 }
 
 /// An event that emits known graphemes of the original in another number or order.

@@ -1,6 +1,7 @@
 //! The [`Restorer`] of a prior and a channel.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use corruptor::{ChannelLaw, CorruptSettings, Edit, Recipe, apply_edits};
 use rayon::prelude::*;
@@ -10,6 +11,7 @@ use super::decode::{Decoded, Evidence, decode};
 use super::model::ChannelModel;
 use super::observed::Window;
 use super::settings::{Calibration, Decoding};
+use super::suspicion::{suspected, suspicion};
 use super::units::Units;
 use crate::checkpoint::{CheckpointFiles, RESTORER, RestorerJson};
 use crate::error::RestoreError;
@@ -17,6 +19,7 @@ use crate::load::LoadOptions;
 use crate::ngram::{self, NgramModel};
 use crate::prior::Prior;
 use crate::restorer::{ModelInfo, Restoration, RestoreRequest, Restorer};
+use crate::tagger::Tagger;
 use crate::windows::WindowSize;
 
 /// Bytes before a window that the prior reads: more than an n-gram model remembers.
@@ -30,6 +33,7 @@ pub struct ChannelRestorer<P> {
     decoding: Decoding,
     pub(super) size: WindowSize,
     info: ModelInfo,
+    tagger: Option<Arc<Tagger>>,
     pool: Option<rayon::ThreadPool>,
 }
 
@@ -47,6 +51,23 @@ impl ChannelRestorer<NgramModel> {
     /// If a file is damaged or of another family, or the recipe's channel cannot be decoded.
     pub fn of_ngrams(files: &CheckpointFiles, options: &LoadOptions) -> Result<Self, RestoreError> {
         let (prior, _) = NgramModel::from_files(files)?;
+        let info = ModelInfo {
+            family: ngram::MODEL_TYPE.to_owned(),
+            parameters: prior.arcs(),
+            ..ModelInfo::default()
+        };
+        Self::of_prior(prior, info, files, options)
+    }
+}
+
+impl<P: Prior> ChannelRestorer<P> {
+    /// Takes a prior and the `restorer.json` of a checkpoint.
+    pub(crate) fn of_prior(
+        prior: P,
+        info: ModelInfo,
+        files: &CheckpointFiles,
+        options: &LoadOptions,
+    ) -> Result<Self, RestoreError> {
         let json: RestorerJson = files.json(RESTORER)?;
         let format = |error: &dyn std::fmt::Display| RestoreError::Format {
             path: files.path(RESTORER),
@@ -59,11 +80,10 @@ impl ChannelRestorer<NgramModel> {
             recipe.table("corrupt").map_err(|error| format(&error))?
         };
         let info = ModelInfo {
-            family: ngram::MODEL_TYPE.to_owned(),
             digest: files.digest()?,
-            parameters: prior.arcs(),
             window_bytes: json.window_bytes,
             min_confidence: json.min_confidence,
+            ..info
         };
         let size = WindowSize { window_bytes: json.window_bytes, overlap_bytes: json.overlap_bytes };
         size.validate().map_err(|message| format(&message))?;
@@ -71,9 +91,7 @@ impl ChannelRestorer<NgramModel> {
         let new = Self::new(prior, &settings, decoding, json.min_confidence, options)?;
         Ok(Self { size, info, ..new })
     }
-}
 
-impl<P: Prior> ChannelRestorer<P> {
     /// Decodes the channel of `settings` under `prior`; edits less probable than `min_confidence` are not applied.
     ///
     /// # Errors
@@ -97,7 +115,19 @@ impl<P: Prior> ChannelRestorer<P> {
             window_bytes: WindowSize::CHANNEL.window_bytes,
             min_confidence,
         };
-        Ok(Self { prior, model, decoding, size: WindowSize::CHANNEL, info, pool: options.thread_pool()? })
+        let pool = options.thread_pool()?;
+        Ok(Self { prior, model, decoding, size: WindowSize::CHANNEL, info, tagger: None, pool })
+    }
+
+    /// The same, with a tagger whose suspicion counts as `decoding.weights.suspicion` says.
+    #[must_use]
+    pub fn with_tagger(self, tagger: Option<Arc<Tagger>>) -> Self {
+        Self { tagger, ..self }
+    }
+
+    /// Whether a tagger is asked.
+    pub fn has_tagger(&self) -> bool {
+        self.tagger.is_some()
     }
 
     /// The same, decoded in another way.
@@ -110,10 +140,27 @@ impl<P: Prior> ChannelRestorer<P> {
     }
 
     /// Restores every request, in order, and says what speaks for each being clean; of a text of several windows the least of it.
-    pub fn examine(&self, requests: &[RestoreRequest]) -> Vec<(Restoration, Evidence)> {
+    ///
+    /// # Errors
+    /// If the tagger's tensor library fails.
+    pub fn examine(&self, requests: &[RestoreRequest]) -> Result<Vec<(Restoration, Evidence)>, RestoreError> {
+        let suspected = match &self.tagger {
+            Some(tagger) => suspected(tagger.as_ref(), requests)?,
+            None => vec![Vec::new(); requests.len()],
+        };
+        Ok(self.weigh(requests, &suspected))
+    }
+
+    /// Restores every request, in order; `suspected` is what the tagger proposes for each.
+    fn weigh(&self, requests: &[RestoreRequest], suspected: &[Vec<Edit>]) -> Vec<(Restoration, Evidence)> {
         let places = self.places(requests);
         let protected: Vec<_> = requests.iter().map(RestoreRequest::protected).collect();
-        let decode = |place: &Place| self.decode(&requests[place.text], place, &protected[place.text]);
+        let decode = |place: &Place| {
+            let suspicion = suspicion(&suspected[place.text], &place.window);
+            let mut decoded = self.decode(&requests[place.text], place, &protected[place.text], suspicion);
+            decoded.evidence.suspicion = suspicion;
+            decoded
+        };
         let run = || places.par_iter().map(decode).collect::<Vec<_>>();
         let decoded = match &self.pool {
             Some(pool) => pool.install(run),
@@ -123,10 +170,11 @@ impl<P: Prior> ChannelRestorer<P> {
         let restore = |(text, request): (usize, &RestoreRequest)| {
             let own: Vec<_> =
                 std::iter::from_fn(|| windows.next_if(|(place, _)| place.text == text)).collect();
-            let mut least = Evidence { share: 1.0, gap: 0.0 };
+            let mut least = Evidence { share: 1.0, gap: 0.0, suspicion: 0.0 };
             for (_, Decoded { evidence, .. }) in &own {
                 least.share = least.share.min(evidence.share);
                 least.gap = least.gap.max(evidence.gap);
+                least.suspicion = least.suspicion.max(evidence.suspicion);
             }
             let threshold = request.options.min_confidence.unwrap_or(self.info.min_confidence);
             let joining = Joining { calibration: self.decoding.calibration, threshold };
@@ -149,7 +197,13 @@ impl<P: Prior> ChannelRestorer<P> {
         places
     }
 
-    fn decode(&self, request: &RestoreRequest, place: &Place, protected: &[Range<usize>]) -> Decoded {
+    fn decode(
+        &self,
+        request: &RestoreRequest,
+        place: &Place,
+        protected: &[Range<usize>],
+        suspicion: f64,
+    ) -> Decoded {
         let text = &request.text;
         let Range { start, end } = place.window;
         let inside = protected.iter().filter(|range| range.start < end && start < range.end);
@@ -160,6 +214,7 @@ impl<P: Prior> ChannelRestorer<P> {
             starts: start == 0,
             ends: end == text.len(),
             protected: &protected,
+            clean: self.decoding.weights.clean_under(suspicion),
         };
         let context = &text[text.ceil_char_boundary(start.saturating_sub(CONTEXT_BYTES))..start];
         decode(
@@ -176,7 +231,11 @@ impl<P: Prior> ChannelRestorer<P> {
 
 impl<P: Prior> Restorer for ChannelRestorer<P> {
     fn restore(&self, requests: &[RestoreRequest]) -> Result<Vec<Restoration>, RestoreError> {
-        Ok(self.examine(requests).into_iter().map(|(restoration, _)| restoration).collect())
+        let suspected = match &self.tagger {
+            Some(tagger) if self.decoding.weights.suspicion > 0.0 => suspected(tagger.as_ref(), requests)?,
+            _ => vec![Vec::new(); requests.len()],
+        };
+        Ok(self.weigh(requests, &suspected).into_iter().map(|(restoration, _)| restoration).collect())
     }
 
     fn tokens(&self, text: &str) -> usize {

@@ -34,6 +34,7 @@ impl Decoding {
                 "nats, from 0 on",
             ),
             ("weights.clean", weights.clean.is_finite(), "a number of nats"),
+            ("weights.suspicion", (0.0..f64::INFINITY).contains(&weights.suspicion), "a number from 0 on"),
             ("escape", (0.0..1.0).contains(escape), "a probability under 1"),
             ("beam.width", beam.width > 0, "a number from 1 on"),
             ("beam.margin", beam.margin > 0.0, "nats, above 0"),
@@ -118,11 +119,24 @@ pub struct Weights {
     pub event_penalty: f64,
     /// What a text is given for being clean, in nats: how much all of its events together must explain.
     pub clean: f64,
+    /// How much less that is for each nat of suspicion that a tagger has of the text; it is never under 0 for that.
+    pub suspicion: f64,
+}
+
+impl Weights {
+    /// What a text is given for being clean where a tagger suspects it so much, in nats.
+    pub fn clean_under(&self, suspicion: f64) -> f64 {
+        if self.suspicion == 0.0 {
+            self.clean
+        } else {
+            (self.clean - self.suspicion * suspicion).max(self.clean.min(0.0))
+        }
+    }
 }
 
 impl Default for Weights {
     fn default() -> Self {
-        Self { prior: 1.0, event_penalty: 0.5, clean: 0.0 }
+        Self { prior: 1.0, event_penalty: 0.5, clean: 0.0, suspicion: 0.0 }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::train::CheckpointMeta;
 use crate::windows::WindowSize;
 
 /// What restoration does with a prior: it decodes the recipe's channel.
-const TASK: &str = "channel";
+pub(crate) const TASK: &str = "channel";
 /// `config.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NgramConfig {
@@ -59,6 +59,7 @@ impl Built {
             min_confidence: meta.min_confidence,
             unicode: UNICODE_VERSION,
             recipe: meta.recipe.clone(),
+            parts: Vec::new(),
             decoding: meta.decoding,
             metrics: meta.metrics.clone(),
         };

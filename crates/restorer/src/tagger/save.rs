@@ -47,6 +47,7 @@ pub(super) fn restorer_json(config: &TaggerConfig, meta: &CheckpointMeta) -> Res
         min_confidence: meta.min_confidence,
         unicode: UNICODE_VERSION,
         recipe: meta.recipe.clone(),
+        parts: Vec::new(),
         decoding: None,
         metrics: meta.metrics.clone(),
     }

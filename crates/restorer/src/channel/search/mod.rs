@@ -99,7 +99,7 @@ impl<'t, P: Prior> Search<'t, P> {
     pub(super) fn new(model: &'t ChannelModel, prior: &'t P, beam: &'t Beam, window: Window<'t>) -> Self {
         Self {
             lattice: Lattice {
-                levels: model.levels.clone(),
+                levels: model.weighted_levels(window.clean),
                 lanes: model.lanes(),
                 at: Vec::new(),
                 best: Vec::new(),

@@ -1,5 +1,7 @@
 //! The recipe's `[model]` table where the family is `ngram`.
 
+use std::path::PathBuf;
+
 use restorer::ngram::{MAX_ORDER, Pruning, Smoothing};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,16 @@ pub struct NgramSettings {
     pub smoothing: Option<Smoothing>,
     /// By what n-grams are chosen where the budget is too small for all. Default: as above.
     pub pruning: Option<Pruning>,
+}
+
+/// A model that is made of others.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnsembleSettings {
+    /// `"ensemble"`.
+    pub family: String,
+    /// Checkpoints: priors, at least one, and at most one tagger. They are copied.
+    pub parts: Vec<PathBuf>,
 }
 
 impl Default for NgramSettings {

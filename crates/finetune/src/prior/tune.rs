@@ -5,7 +5,7 @@ use corruptor::{Channel, CorruptSettings, Edit, Pair, Passage, align, apply_edit
 use rayon::prelude::*;
 use restorer::channel::{Calibration, ChannelRestorer, Decoding, Evidence, Weights};
 use restorer::metrics::TextCounts;
-use restorer::ngram::NgramModel;
+use restorer::prior::Prior;
 use restorer::{LoadOptions, Restoration, RestoreOptions, RestoreRequest};
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ use crate::data::spread;
 use crate::error::FinetuneError;
 use crate::scores::total;
 use crate::sets::{SetKind, operation_sets};
+use crate::stop::Stop;
 use crate::workers::Workers;
 
 /// Passages that weights are tried on, some of the mixture.
@@ -31,6 +32,10 @@ const HARM_LIMIT: f64 = 0.005;
 /// What a text is given for being clean: so many steps at most, of so many nats.
 const CLEAN_STEPS: u32 = 24;
 const CLEAN_STEP: f64 = 0.5;
+/// What a nat of a tagger's suspicion can take from that.
+const SUSPICIONS: [f64; 6] = [0.0, 0.25, 0.5, 1.0, 2.0, 4.0];
+/// The threshold where nothing has been learned.
+const UNDECIDED: f32 = 0.5;
 /// Thresholds that are tried, and how many of them from the least harmless one on.
 const THRESHOLD_STEPS: usize = 50;
 const MOST_THRESHOLDS: usize = 8;
@@ -45,55 +50,90 @@ pub(super) struct Tuned {
     pub(super) metrics: Value,
 }
 
-type Channels = ChannelRestorer<NgramModel>;
-
-/// Learns how `settings` is decoded under `prior` on held-out passages; without any, the defaults.
+/// A prior that decodes `settings` as nothing has taught it yet.
 ///
 /// # Errors
 /// If the channel cannot be decoded.
-pub(super) fn tune(
-    prior: &NgramModel,
+pub(super) fn undecided<P: Prior>(
+    prior: P,
+    settings: &CorruptSettings,
+) -> Result<ChannelRestorer<P>, FinetuneError> {
+    let options = LoadOptions::default();
+    Ok(ChannelRestorer::new(prior, settings, Decoding::default(), UNDECIDED, &options)?)
+}
+
+/// Learns how `settings` is decoded on held-out passages; without any, the defaults. `None` if it was stopped.
+///
+/// # Errors
+/// If the tensor library fails, or the threads cannot be started.
+pub(super) fn tune<P: Prior>(
+    restorer: ChannelRestorer<P>,
     settings: &CorruptSettings,
     valid: &Sample,
+    stop: &Stop,
     note: fn(&str),
-) -> Result<Tuned, FinetuneError> {
-    let (decoding, threshold) = (Decoding::default(), 0.5);
-    let restorer = Channels::new(prior.clone(), settings, decoding, threshold, &LoadOptions::default())?;
+) -> Result<Option<Tuned>, FinetuneError> {
+    let decoding = Decoding::default();
+    let untuned = Tuned { decoding, min_confidence: UNDECIDED, metrics: Value::Null };
     if valid.texts().is_empty() || settings.total_rate() == 0.0 {
-        return Ok(Tuned { decoding, min_confidence: threshold, metrics: Value::Null });
+        return Ok(Some(untuned));
     }
     // What was fitted has an escape, which stands for anything and cannot be drawn.
     let settings = CorruptSettings { escape: 0.0, ..settings.clone() };
     let mixture = pairs(&settings, valid.texts())?;
-    let (restorer, weights) = weigh(restorer, &spread(&mixture, WEIGHT_PASSAGES))?;
+    let Some((restorer, weights)) = weigh(restorer, &spread(&mixture, WEIGHT_PASSAGES), stop)? else {
+        return Ok(None);
+    };
     let sets = operation_sets(&spread(&mixture, OPERATION_PASSAGES), &settings, settings.seed)?;
     let sets = sets.into_iter().filter(|set| set.kind != SetKind::Clean).map(|set| set.pairs);
-    let sets: Vec<Examined> =
-        std::iter::once(mixture).chain(sets).map(|pairs| Examined::new(&restorer, pairs)).collect();
+    let mut examined = Vec::new();
+    for pairs in std::iter::once(mixture).chain(sets) {
+        if stop.reason().is_some() {
+            return Ok(None);
+        }
+        examined.push(Examined::new(&restorer, pairs)?);
+    }
     let pieces = clean_pieces(valid.texts());
-    let mut touched = examine(&restorer, &pieces);
+    let mut touched = examine(&restorer, &pieces)?;
     touched.retain(|(one, _)| !one.edits.is_empty());
-    let choices: Vec<Choice> = (0..=CLEAN_STEPS)
+    let suspicions = if restorer.has_tagger() { &SUSPICIONS[..] } else { &SUSPICIONS[..1] };
+    let steps = suspicions.iter().flat_map(|suspicion| {
+        (0..=CLEAN_STEPS).map(|step| Weights {
+            clean: f64::from(step) * CLEAN_STEP,
+            suspicion: *suspicion,
+            ..weights
+        })
+    });
+    let choices: Vec<Choice> = steps
+        .collect::<Vec<_>>()
         .into_par_iter()
-        .map(|step| choose(f64::from(step) * CLEAN_STEP, &sets, &touched, pieces.len()))
+        .map(|weights| choose(weights, &examined, &touched, pieces.len()))
         .collect();
     // Of equal ones the first.
-    let best =
-        choices.into_iter().reduce(|best, one| if one.reduction > best.reduction { one } else { best });
-    let Some(Choice { clean, calibration, min_confidence, counts, harmed, reduction: mean }) = best else {
-        return Ok(Tuned { decoding, min_confidence: threshold, metrics: Value::Null });
-    };
-    let weights = Weights { clean, ..weights };
+    let better = |best: Choice, one: Choice| if one.reduction > best.reduction { one } else { best };
+    let alone = choices.iter().filter(|choice| choice.weights.suspicion == 0.0);
+    let alone = alone.map(|choice| choice.reduction).fold(f64::NEG_INFINITY, f64::max);
+    let Some(best) = choices.into_iter().reduce(better) else { return Ok(Some(untuned)) };
+    let Choice { weights, calibration, min_confidence, counts, harmed, reduction: mean } = best;
     let reduction = counts.reduction().unwrap_or(0.0);
     note(&format!(
-        "decoding: prior × {}, {} nats an event, {clean} for a clean text, confidence from {min_confidence}: CER of the validation \
+        "decoding: prior × {}, {} nats an event, {} for a clean text, confidence from {min_confidence}: CER of the validation \
          split cut by {:.1} %, {harmed} of {} clean pieces touched",
         weights.prior,
         weights.event_penalty,
+        weights.clean,
         100.0 * reduction,
         pieces.len()
     ));
-    let metrics = json!({
+    if restorer.has_tagger() {
+        note(&format!(
+            "a nat of the tagger's suspicion takes {} from that: errors cut by {:.1} % in the mean of the sets, {:.1} % without the tagger",
+            weights.suspicion,
+            100.0 * mean,
+            100.0 * alone
+        ));
+    }
+    let mut metrics = json!({
         "cer_before": counts.cer_before(),
         "cer_after": counts.cer_after(),
         "reduction": reduction,
@@ -101,7 +141,10 @@ pub(super) fn tune(
         "clean_pieces": pieces.len(),
         "harm": harmed as f64 / pieces.len() as f64,
     });
-    Ok(Tuned { decoding: Decoding { weights, calibration, ..decoding }, min_confidence, metrics })
+    if restorer.has_tagger() {
+        metrics["mean_reduction_without_tagger"] = json!(alone);
+    }
+    Ok(Some(Tuned { decoding: Decoding { weights, calibration, ..decoding }, min_confidence, metrics }))
 }
 
 /// A restoration with all edits, and what speaks for its text, which fits one window, being clean.
@@ -116,9 +159,9 @@ struct Examined {
 }
 
 impl Examined {
-    fn new(restorer: &Channels, pairs: Vec<Pair>) -> Self {
+    fn new<P: Prior>(restorer: &ChannelRestorer<P>, pairs: Vec<Pair>) -> Result<Self, FinetuneError> {
         let restored =
-            examine(restorer, &pairs.iter().map(|pair| pair.corrupted.as_str()).collect::<Vec<_>>());
+            examine(restorer, &pairs.iter().map(|pair| pair.corrupted.as_str()).collect::<Vec<_>>())?;
         let right = |(pair, (one, _)): (&Pair, &Weighed)| {
             let script = align(&pair.corrupted, &pair.original);
             let is_right = |edit: &Edit| {
@@ -130,13 +173,13 @@ impl Examined {
             one.edits.iter().map(is_right).collect()
         };
         let right = pairs.par_iter().zip(&restored).map(right).collect();
-        Self { pairs, restored, right }
+        Ok(Self { pairs, restored, right })
     }
 }
 
-/// What is learned at one weight of clean texts.
+/// What is learned at one weight of clean texts and of suspicion.
 struct Choice {
-    clean: f64,
+    weights: Weights,
     calibration: Calibration,
     min_confidence: f32,
     /// Of the recipe's own mixture.
@@ -146,21 +189,22 @@ struct Choice {
     harmed: usize,
 }
 
-/// The shares of the edits where clean texts weigh `clean` nats more; none where that makes the clean text the best. It counts at the
-/// end only, so nothing is searched again.
-fn favoured((one, evidence): &Weighed, clean: f64) -> Option<impl Iterator<Item = f64> + use<'_>> {
+/// The shares of the edits where clean texts weigh as `weights` says; none where that makes the clean text the best. It counts at
+/// the end only, so nothing is searched again.
+fn favoured((one, evidence): &Weighed, weights: Weights) -> Option<impl Iterator<Item = f64> + use<'_>> {
+    let clean = weights.clean_under(evidence.suspicion);
     let left = 1.0 / (1.0 + clean.exp_m1() * evidence.share);
     (evidence.gap > clean).then(|| one.edits.iter().map(move |edit| f64::from(edit.confidence) * left))
 }
 
 /// Calibration and threshold from restored sets, the recipe's mixture first, and touched pieces of clean text, of which there are
 /// `pieces` in all.
-fn choose(clean: f64, sets: &[Examined], touched: &[Weighed], pieces: usize) -> Choice {
+fn choose(weights: Weights, sets: &[Examined], touched: &[Weighed], pieces: usize) -> Choice {
     let mixture = sets[0].restored.iter().zip(&sets[0].right);
-    let points = mixture.filter_map(|(one, right)| Some(favoured(one, clean)?.zip(right.iter().copied())));
+    let points = mixture.filter_map(|(one, right)| Some(favoured(one, weights)?.zip(right.iter().copied())));
     let calibration = calibrate(&points.flatten().collect::<Vec<_>>());
     let confidences = |one: &Weighed| -> Vec<f32> {
-        favoured(one, clean)
+        favoured(one, weights)
             .into_iter()
             .flatten()
             .map(|share| calibration.probability(share) as f32)
@@ -177,7 +221,7 @@ fn choose(clean: f64, sets: &[Examined], touched: &[Weighed], pieces: usize) -> 
         let reductions: Vec<f64> = counts.iter().filter_map(TextCounts::reduction).collect();
         let reduction = reductions.iter().sum::<f64>() / reductions.len().max(1) as f64;
         Choice {
-            clean,
+            weights,
             calibration,
             min_confidence,
             counts: counts[0],
@@ -205,15 +249,19 @@ fn pairs(settings: &CorruptSettings, texts: &[String]) -> Result<Vec<Pair>, Fine
 }
 
 /// Restores texts, all edits applied.
-fn examine(restorer: &Channels, texts: &[&str]) -> Vec<Weighed> {
+fn examine<P: Prior>(restorer: &ChannelRestorer<P>, texts: &[&str]) -> Result<Vec<Weighed>, FinetuneError> {
     let options = RestoreOptions { min_confidence: Some(0.0), ..RestoreOptions::default() };
     let requests: Vec<_> =
         texts.iter().map(|text| RestoreRequest::new(*text).with_options(options)).collect();
-    restorer.examine(&requests)
+    Ok(restorer.examine(&requests)?)
 }
 
-/// The weights that leave the fewest errors: the prior's at a middling penalty, then the penalty.
-fn weigh(mut restorer: Channels, pairs: &[Pair]) -> Result<(Channels, Weights), FinetuneError> {
+/// The weights that leave the fewest errors: the prior's at a middling penalty, then the penalty. `None` if it was stopped.
+fn weigh<P: Prior>(
+    mut restorer: ChannelRestorer<P>,
+    pairs: &[Pair],
+    stop: &Stop,
+) -> Result<Option<(ChannelRestorer<P>, Weights)>, FinetuneError> {
     let workers = Workers::new(rayon::current_num_threads())?;
     let mut best = Weights::default();
     let mut fewest = None;
@@ -228,6 +276,9 @@ fn weigh(mut restorer: Channels, pairs: &[Pair]) -> Result<(Channels, Weights), 
             if fewest.is_some() && weights == best {
                 continue;
             }
+            if stop.reason().is_some() {
+                return Ok(None);
+            }
             restorer = restorer.with_decoding(Decoding { weights, ..Decoding::default() })?;
             let errors = total(&restorer, pairs, 0.0, &workers)?.errors_after;
             if fewest.is_none_or(|fewest| errors < fewest) {
@@ -235,7 +286,7 @@ fn weigh(mut restorer: Channels, pairs: &[Pair]) -> Result<(Channels, Weights), 
             }
         }
     }
-    Ok((restorer.with_decoding(Decoding { weights: best, ..Decoding::default() })?, best))
+    Ok(Some((restorer.with_decoding(Decoding { weights: best, ..Decoding::default() })?, best)))
 }
 
 /// Fits log-odds of an edit being right to log-odds of its share, by Newton's method, drawn a little towards leaving them as they are.
