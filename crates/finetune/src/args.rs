@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use finetune::Family;
 use restorer::DeviceChoice;
 
 /// Trains and evaluates models that restore corrupted text.
@@ -42,8 +43,12 @@ pub(crate) struct DeviceArgs {
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
     /// The recipe; its tables [model], [train] and [corrupt] are used, of a prior or an ensemble [model], [corpus] and [corrupt].
-    #[arg(long, env = "REVERTANT_RECIPE", default_value = "recipes/default.toml")]
-    pub(crate) recipe: PathBuf,
+    /// Default: recipes/default.toml if it is there, else every table's defaults.
+    #[arg(long, env = "REVERTANT_RECIPE")]
+    pub(crate) recipe: Option<PathBuf>,
+    /// Train another family than the recipe's, with that family's defaults: `tagger`, `ngram` or `ensemble`.
+    #[arg(long, env = "REVERTANT_FAMILY")]
+    pub(crate) family: Option<Family>,
     /// Directory with the splits `train` and `valid`.
     #[arg(long, env = "REVERTANT_PAIRS", default_value = "data/pairs")]
     pub(crate) pairs: PathBuf,

@@ -103,7 +103,7 @@ pub enum FinetuneError {
     #[error(transparent)]
     Prior(restorer::ngram::BuildError),
     /// A model family that cannot be trained.
-    #[error("[model] family = \"{family}\" is not one that can be trained; known: tagger, ngram, ensemble")]
+    #[error("family \"{family}\" is not one that can be trained; known: tagger, ngram, ensemble")]
     Family {
         /// The family asked for.
         family: String,

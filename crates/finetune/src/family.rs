@@ -1,6 +1,7 @@
 //! Which model a recipe trains.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use corruptor::Recipe;
 use restorer::tagger::{Tagger, TaggerConfig};
@@ -44,18 +45,39 @@ impl FamilyName {
 }
 
 impl Family {
+    /// Every family, with its name in recipes.
+    const NAMED: [(&str, Self); 3] =
+        [("tagger", Self::Tagger), ("ngram", Self::Ngram), ("ensemble", Self::Ensemble)];
+
+    /// The recipe for this family: where its `[model]` table is another's, it is replaced by the family's defaults.
+    ///
+    /// # Errors
+    /// If the recipe names a family that is unknown.
+    pub fn recipe(self, recipe: Recipe) -> Result<Recipe, FinetuneError> {
+        if Self::of(&recipe)? == self {
+            return Ok(recipe);
+        }
+        let name = Self::NAMED.iter().find(|(_, family)| *family == self).map_or("tagger", |(name, _)| name);
+        let model = Recipe::parse(&format!("[model]\nfamily = \"{name}\"\n"), "--family")?;
+        Ok(recipe.with_table_of("model", &model)?)
+    }
+
     /// The family that a recipe names.
     ///
     /// # Errors
     /// If it is unknown.
     pub fn of(recipe: &Recipe) -> Result<Self, FinetuneError> {
         let FamilyName { family } = recipe.table("model")?;
-        match family.as_str() {
-            "tagger" => Ok(Self::Tagger),
-            "ngram" => Ok(Self::Ngram),
-            "ensemble" => Ok(Self::Ensemble),
-            _ => Err(FinetuneError::Family { family }),
-        }
+        family.parse()
+    }
+}
+
+impl FromStr for Family {
+    type Err = FinetuneError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let found = Self::NAMED.into_iter().find(|(known, _)| *known == name);
+        found.map(|(_, family)| family).ok_or_else(|| FinetuneError::Family { family: name.to_owned() })
     }
 }
 

@@ -28,6 +28,8 @@ use crate::args::{Cli, Command, DeviceArgs, EvaluateArgs, TrainArgs};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The recipe where none is named.
+const DEFAULT_RECIPE: &str = "recipes/default.toml";
 /// Exit status of a run that was stopped early and saved.
 const STOPPED: u8 = 3;
 
@@ -48,7 +50,16 @@ fn main() -> ExitCode {
 }
 
 fn run_train(args: TrainArgs) -> Result<ExitCode> {
-    let recipe = Recipe::load(&args.recipe)?.with_overrides(&args.overrides)?;
+    let recipe = match &args.recipe {
+        Some(path) => Recipe::load(path)?,
+        None if Path::new(DEFAULT_RECIPE).exists() => Recipe::load(Path::new(DEFAULT_RECIPE))?,
+        None => Recipe::parse("", "defaults")?,
+    };
+    let recipe = match args.family {
+        Some(family) => family.recipe(recipe)?,
+        None => recipe,
+    };
+    let recipe = recipe.with_overrides(&args.overrides)?;
     match Family::of(&recipe)? {
         Family::Tagger => {}
         Family::Ngram => return run_prior(args, recipe, train_prior),

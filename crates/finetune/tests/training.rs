@@ -159,7 +159,7 @@ fn settings_out_of_range_are_named() {
         ("train.beta1=1.0", "beta1 = 1"),
         ("train.confidence_grid=[]", "confidence_grid"),
         ("train.lerning_rate=1.0", "did you mean `learning_rate`?"),
-        ("model.family=bert", "family = \"bert\""),
+        ("model.family=bert", "family \"bert\""),
         ("model.hiden_size=8", "did you mean `hidden_size`?"),
     ] {
         let error =

@@ -36,9 +36,10 @@ const CLEAN_STEP: f64 = 0.5;
 const SUSPICIONS: [f64; 6] = [0.0, 0.25, 0.5, 1.0, 2.0, 4.0];
 /// The threshold where nothing has been learned.
 const UNDECIDED: f32 = 0.5;
-/// Thresholds that are tried, and how many of them from the least harmless one on.
-const THRESHOLD_STEPS: usize = 50;
-const MOST_THRESHOLDS: usize = 8;
+/// Thresholds that are tried.
+const THRESHOLDS: [f32; 6] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5];
+/// What a threshold of 1 would have to gain: one that gains little here costs much where foreign texts make all edits less probable.
+const THRESHOLD_GAIN: f64 = 0.04;
 /// Weights that are tried, the one after the other.
 const PRIOR_WEIGHTS: [f64; 6] = [0.7, 0.85, 1.0, 1.15, 1.3, 1.5];
 const PENALTIES: [f64; 6] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0];
@@ -107,13 +108,14 @@ pub(super) fn tune<P: Prior>(
     let choices: Vec<Choice> = steps
         .collect::<Vec<_>>()
         .into_par_iter()
-        .map(|weights| choose(weights, &examined, &touched, pieces.len()))
+        .filter_map(|weights| choose(weights, &examined, &touched, pieces.len()))
         .collect();
-    // Of equal ones the first.
-    let better = |best: Choice, one: Choice| if one.reduction > best.reduction { one } else { best };
     let alone = choices.iter().filter(|choice| choice.weights.suspicion == 0.0);
     let alone = alone.map(|choice| choice.reduction).fold(f64::NEG_INFINITY, f64::max);
-    let Some(best) = choices.into_iter().reduce(better) else { return Ok(Some(untuned)) };
+    // Where nothing is harmless, only what is certain is applied.
+    let Some(best) = choices.into_iter().reduce(better) else {
+        return Ok(Some(Tuned { min_confidence: 1.0, ..untuned }));
+    };
     let Choice { weights, calibration, min_confidence, counts, harmed, reduction: mean } = best;
     let reduction = counts.reduction().unwrap_or(0.0);
     note(&format!(
@@ -189,6 +191,12 @@ struct Choice {
     harmed: usize,
 }
 
+/// The one that leaves fewer errors, unless it is only for a threshold; of equal ones the first.
+fn better(best: Choice, one: Choice) -> Choice {
+    let merit = |choice: &Choice| choice.reduction - THRESHOLD_GAIN * f64::from(choice.min_confidence);
+    if merit(&one) > merit(&best) { one } else { best }
+}
+
 /// The shares of the edits where clean texts weigh as `weights` says; none where that makes the clean text the best. It counts at
 /// the end only, so nothing is searched again.
 fn favoured((one, evidence): &Weighed, weights: Weights) -> Option<impl Iterator<Item = f64> + use<'_>> {
@@ -198,8 +206,8 @@ fn favoured((one, evidence): &Weighed, weights: Weights) -> Option<impl Iterator
 }
 
 /// Calibration and threshold from restored sets, the recipe's mixture first, and touched pieces of clean text, of which there are
-/// `pieces` in all.
-fn choose(weights: Weights, sets: &[Examined], touched: &[Weighed], pieces: usize) -> Choice {
+/// `pieces` in all; `None` if every threshold lets too many of them be touched.
+fn choose(weights: Weights, sets: &[Examined], touched: &[Weighed], pieces: usize) -> Option<Choice> {
     let mixture = sets[0].restored.iter().zip(&sets[0].right);
     let points = mixture.filter_map(|(one, right)| Some(favoured(one, weights)?.zip(right.iter().copied())));
     let calibration = calibrate(&points.flatten().collect::<Vec<_>>());
@@ -229,13 +237,9 @@ fn choose(weights: Weights, sets: &[Examined], touched: &[Weighed], pieces: usiz
             harmed: harmed(min_confidence),
         }
     };
-    let thresholds = (0..THRESHOLD_STEPS).map(|step| step as f32 / THRESHOLD_STEPS as f32);
-    let harmless = thresholds.filter(|threshold| harmed(*threshold) as f64 <= HARM_LIMIT * pieces as f64);
-    let choices = harmless.take(MOST_THRESHOLDS).map(at);
-    // Where none is harmless, only what is certain is applied.
-    choices
-        .reduce(|best, one| if one.reduction > best.reduction { one } else { best })
-        .unwrap_or_else(|| at(1.0))
+    let harmless =
+        THRESHOLDS.into_iter().filter(|threshold| harmed(*threshold) as f64 <= HARM_LIMIT * pieces as f64);
+    harmless.map(at).reduce(better)
 }
 
 /// The recipe's own mixture, of passages evenly spaced over `texts`.

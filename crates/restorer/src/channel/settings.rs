@@ -38,6 +38,7 @@ impl Decoding {
             ("escape", (0.0..1.0).contains(escape), "a probability under 1"),
             ("beam.width", beam.width > 0, "a number from 1 on"),
             ("beam.margin", beam.margin > 0.0, "nats, above 0"),
+            ("beam.credit", (0.0..f64::INFINITY).contains(&beam.credit), "nats, from 0 on"),
             ("beam.surprise", !beam.surprise.is_nan(), "a number of nats"),
             ("beam.proposals", beam.proposals > 0, "a number from 1 on"),
             ("posterior.margin", posterior.margin > 0.0, "nats, above 0"),
@@ -78,6 +79,8 @@ pub struct Beam {
     pub width: usize,
     /// Hypotheses whose weight is this far below the best one's are not followed, in nats.
     pub margin: f64,
+    /// By how many nats more a hypothesis may be below while it has only paid for what is lost: what that explains is yet to come.
+    pub credit: f64,
     /// Nats of a byte that the prior is surprised at: events start only near one that is at least so improbable.
     pub surprise: f64,
     /// Most graphemes that the prior proposes for one that is lost.
@@ -94,6 +97,7 @@ impl Beam {
         Self {
             width: usize::MAX,
             margin: f64::INFINITY,
+            credit: 0.0,
             surprise: 0.0,
             proposals: usize::MAX,
             longest_gap,
@@ -104,7 +108,15 @@ impl Beam {
 
 impl Default for Beam {
     fn default() -> Self {
-        Self { width: 128, margin: 10.0, surprise: 3.0, proposals: 12, longest_gap: 8, longest_span: 64 }
+        Self {
+            width: 128,
+            margin: 8.0,
+            credit: 2.0,
+            surprise: 3.0,
+            proposals: 12,
+            longest_gap: 8,
+            longest_span: 64,
+        }
     }
 }
 

@@ -134,15 +134,19 @@ pub fn build(
                 return Err(BuildError::Budget { max_bytes: options.max_bytes, least_bytes });
             };
             let table = |error: &dyn std::fmt::Display| BuildError::Table(error.to_string());
-            let packed = Packed::new(&levels, &smoothed, &worth, least);
-            let file = to_safetensors(&packed).map_err(|error| table(&error))?;
-            let bytes = SharedBytes::from(file.clone());
-            let model =
-                NgramModel::from_bytes(bytes, Path::new("n-gram table")).map_err(|error| table(&error))?;
-            let candidate = Candidate { smoothing: *smoothing, pruning: *pruning, cost: judge(&model) };
-            candidates.push(candidate);
-            if best.as_ref().is_none_or(|(best, ..)| candidate.cost < best.cost) {
-                best = Some((candidate, model, file));
+            // Part of the n-grams of a count can do worse than none.
+            let whole = (*pruning == Pruning::Count && least.fract() != 0.0).then(|| least.ceil());
+            for least in std::iter::once(least).chain(whole) {
+                let packed = Packed::new(&levels, &smoothed, &worth, least);
+                let file = to_safetensors(&packed).map_err(|error| table(&error))?;
+                let bytes = SharedBytes::from(file.clone());
+                let model = NgramModel::from_bytes(bytes, Path::new("n-gram table"))
+                    .map_err(|error| table(&error))?;
+                let candidate = Candidate { smoothing: *smoothing, pruning: *pruning, cost: judge(&model) };
+                candidates.push(candidate);
+                if best.as_ref().is_none_or(|(best, ..)| candidate.cost < best.cost) {
+                    best = Some((candidate, model, file));
+                }
             }
         }
     }

@@ -8,6 +8,7 @@ mod build;
 mod checkpoint;
 mod counts;
 mod entry;
+mod index;
 mod levels;
 mod model;
 mod pack;

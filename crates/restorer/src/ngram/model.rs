@@ -9,8 +9,9 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::entry::START;
-use super::pack::{MARK_BLOCK, NODE_BLOCK, Packed};
-use super::quantize::{ln_weight, probability};
+use super::index::{Index, Trie};
+use super::pack::Packed;
+use super::quantize::probability;
 use crate::bytes::SharedBytes;
 use crate::error::RestoreError;
 use crate::prior::{Prior, Ranked, Symbol, is_symbol};
@@ -19,16 +20,16 @@ use crate::prior::{Prior, Ranked, Symbol, is_symbol};
 pub const MODEL_TYPE: &str = "revertant-ngram";
 
 /// The tensors of the table: name, type and bytes of an element.
-const TENSORS: [(&str, Dtype, usize); 8] = [
+const TENSORS: [(&str, Dtype, usize); 5] = [
     ("arcs", Dtype::U8, 2),
     ("marks", Dtype::U8, 1),
-    ("mark_sums", Dtype::U32, 4),
     ("degrees", Dtype::U8, 1),
-    ("arc_sums", Dtype::U32, 4),
-    ("links", Dtype::U32, 4),
     ("weights", Dtype::U16, 2),
     ("unigrams", Dtype::F32, 4),
 ];
+
+/// Steps that are looked up together.
+const BLOCK_STEPS: usize = 32;
 
 /// A byte n-gram model with back-off.
 ///
@@ -38,8 +39,8 @@ const TENSORS: [(&str, Dtype, usize); 8] = [
 pub struct NgramModel {
     bytes: SharedBytes,
     /// Where each of [`TENSORS`] lies.
-    at: [Range<usize>; 8],
-    nodes: u32,
+    at: [Range<usize>; 5],
+    index: Arc<Index>,
     /// The node at the start of a text.
     start: u32,
     ln_codes: Arc<[f32; 256]>,
@@ -48,14 +49,10 @@ pub struct NgramModel {
 
 /// The table as a safetensors file.
 pub(super) fn to_safetensors(packed: &Packed) -> Result<Vec<u8>, safetensors::SafeTensorError> {
-    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
-    let contents: [Vec<u8>; 8] = [
+    let contents: [Vec<u8>; 5] = [
         packed.arcs.clone(),
         packed.marks.clone(),
-        words(&packed.mark_sums),
         packed.degrees.clone(),
-        words(&packed.arc_sums),
-        words(&packed.links),
         packed.weights.iter().flat_map(|weight| weight.to_le_bytes()).collect(),
         packed.unigrams.iter().flat_map(|p| p.to_le_bytes()).collect(),
     ];
@@ -77,7 +74,7 @@ impl NgramModel {
         let content: &[u8] = bytes.as_ref();
         let tensors = SafeTensors::deserialize(content)
             .map_err(|error| format(format!("{error}; is the file complete?")))?;
-        let mut at: [Range<usize>; 8] = Default::default();
+        let mut at: [Range<usize>; 5] = Default::default();
         for (range, (name, dtype, _)) in at.iter_mut().zip(&TENSORS) {
             let missing = |_| RestoreError::MissingTensor {
                 path: path.to_owned(),
@@ -91,26 +88,34 @@ impl NgramModel {
             let from = view.data().as_ptr() as usize - content.as_ptr() as usize;
             *range = from..from + view.data().len();
         }
-        let nodes = at[DEGREES].len() as u32;
-        let mut model = Self {
-            at,
-            nodes,
-            start: 0,
+        let of = |tensor: usize| &content[at[tensor].clone()];
+        check_sizes(&at).map_err(format)?;
+        let trie = Trie { arcs: of(ARCS).as_chunks().0, marks: of(MARKS) };
+        let index = Index::new(trie, of(DEGREES), of(WEIGHTS)).map_err(format)?;
+        let (unigrams, _) = of(UNIGRAMS).as_chunks::<4>();
+        let unigrams: [f32; 256] = std::array::from_fn(|symbol| f32::from_le_bytes(unigrams[symbol]));
+        let knows =
+            |symbol: u8| trie.find(index.arcs(0), symbol).is_some() && unigrams[usize::from(symbol)] > 0.0;
+        let is_one = (unigrams.iter().sum::<f32>() - 1.0).abs() < 1e-3;
+        if !is_one || !(0..=u8::MAX).filter(|symbol| is_symbol(*symbol)).all(knows) {
+            return Err(format("the root does not give every symbol a probability".to_owned()));
+        }
+        let start = trie.find(index.arcs(0), START).and_then(|arc| index.child(trie, 0, arc)).unwrap_or(0);
+        let ln_unigram =
+            |symbol: usize| if is_symbol(symbol as u8) { unigrams[symbol].ln() } else { f32::NEG_INFINITY };
+        Ok(Self {
+            start,
             ln_codes: Arc::new(std::array::from_fn(|code| probability(code as u8).ln() as f32)),
-            ln_unigrams: Arc::new([f32::NEG_INFINITY; 256]),
+            ln_unigrams: Arc::new(std::array::from_fn(ln_unigram)),
+            index: Arc::new(index),
+            at,
             bytes,
-        };
-        model.check().map_err(format)?;
-        model.ln_unigrams = Arc::new(std::array::from_fn(|symbol| {
-            if is_symbol(symbol as u8) { model.unigram(symbol).ln() } else { f32::NEG_INFINITY }
-        }));
-        model.start = model.find(0, START).and_then(|arc| model.child(arc)).unwrap_or(0);
-        Ok(model)
+        })
     }
 
     /// Contexts that are known.
     pub fn nodes(&self) -> usize {
-        self.nodes as usize
+        self.index.len()
     }
 
     /// N-grams that are known.
@@ -118,162 +123,97 @@ impl NgramModel {
         self.at[ARCS].len() / 2
     }
 
-    /// What every look-up relies on.
-    fn check(&self) -> Result<(), String> {
-        let (arcs, nodes) = (self.arcs(), self.nodes());
-        let sizes = [
-            (MARKS, arcs.div_ceil(8)),
-            (MARK_SUMS, 4 * arcs.div_ceil(MARK_BLOCK)),
-            (ARC_SUMS, 4 * nodes.div_ceil(NODE_BLOCK)),
-            (LINKS, 4 * nodes),
-            (WEIGHTS, 2 * nodes),
-            (UNIGRAMS, 4 * 256),
-        ];
-        if nodes == 0 {
-            return Err("tensor `degrees` is empty; the root is missing".to_owned());
-        }
-        for (tensor, bytes) in sizes {
-            let (name, found) = (TENSORS[tensor].0, self.at[tensor].len());
-            if found != bytes {
-                return Err(format!(
-                    "tensor `{name}` has {found} bytes, but `arcs` and `degrees` ask for {bytes}"
-                ));
-            }
-        }
-        let (mut sum, mut children) = (0usize, 0u32);
-        for node in 0..nodes {
-            if node.is_multiple_of(NODE_BLOCK) && self.word(ARC_SUMS, node / NODE_BLOCK) as usize != sum {
-                return Err(format!("`arc_sums` disagrees with `degrees` at node {node}"));
-            }
-            sum += usize::from(self.tensor(DEGREES)[node]) + 1;
-            let link = self.word(LINKS, node) as usize;
-            if link >= node.max(1) {
-                return Err(format!(
-                    "the link of node {node} leads to node {link}, which is no shorter context"
-                ));
-            }
-        }
-        if sum != arcs {
-            return Err(format!("`degrees` ask for {sum} arcs, but there are {arcs}"));
-        }
-        for arc in (0..arcs).step_by(8) {
-            if arc.is_multiple_of(MARK_BLOCK) && self.word(MARK_SUMS, arc / MARK_BLOCK) != children {
-                return Err(format!("`mark_sums` disagrees with `marks` at arc {arc}"));
-            }
-            children += self.tensor(MARKS)[arc / 8].count_ones();
-        }
-        if children as usize + 1 != nodes {
-            return Err(format!("{children} arcs have a child, but there are {nodes} nodes"));
-        }
-        let unigrams: f32 = (0..256).map(|symbol| self.unigram(symbol)).sum();
-        let is_one = |sum: f32| (sum - 1.0).abs() < 1e-3;
-        let has_all = (0..=u8::MAX)
-            .filter(|s| is_symbol(*s))
-            .all(|symbol| self.find(0, symbol).is_some() && self.unigram(usize::from(symbol)) > 0.0);
-        if !is_one(unigrams) || !has_all {
-            return Err("the root does not give every symbol a probability".to_owned());
-        }
-        Ok(())
-    }
-
     fn tensor(&self, tensor: usize) -> &[u8] {
         &self.bytes.as_ref()[self.at[tensor].clone()]
     }
 
-    fn word(&self, tensor: usize, index: usize) -> u32 {
-        let bytes = &self.tensor(tensor)[4 * index..4 * index + 4];
-        u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
-    }
-
-    fn unigram(&self, symbol: usize) -> f32 {
-        f32::from_bits(self.word(UNIGRAMS, symbol))
-    }
-
-    fn ln_weight(&self, node: u32) -> f32 {
-        let bytes = &self.tensor(WEIGHTS)[2 * node as usize..2 * node as usize + 2];
-        ln_weight(u16::from_le_bytes([bytes[0], bytes[1]])) as f32
-    }
-
-    fn link(&self, node: u32) -> u32 {
-        self.word(LINKS, node as usize)
-    }
-
-    /// The arcs of a node: index of the first, and symbol and code of each, in the order of symbols.
-    fn arcs_of(&self, node: u32) -> (usize, &[[u8; 2]]) {
-        let (node, degrees) = (node as usize, self.tensor(DEGREES));
-        let block = node / NODE_BLOCK;
-        let first =
-            self.word(ARC_SUMS, block) as usize + sum(&degrees[block * NODE_BLOCK..node]) + node % NODE_BLOCK;
-        let arcs = &self.tensor(ARCS)[2 * first..2 * (first + usize::from(degrees[node]) + 1)];
-        (first, arcs.as_chunks().0)
-    }
-
-    /// The arc of a node for a symbol.
-    fn find(&self, node: u32, symbol: u8) -> Option<usize> {
-        let (first, pairs) = self.arcs_of(node);
-        let found = if pairs.len() <= 12 {
-            pairs.iter().position(|pair| pair[0] == symbol)
-        } else {
-            pairs.binary_search_by_key(&symbol, |pair| pair[0]).ok()
-        };
-        found.map(|at| first + at)
-    }
-
-    /// The node that an arc leads to.
-    fn child(&self, arc: usize) -> Option<u32> {
-        let marks = self.tensor(MARKS);
-        if marks[arc / 8] >> (arc % 8) & 1 == 0 {
-            return None;
-        }
-        let block = arc / MARK_BLOCK;
-        let whole = &marks[block * MARK_BLOCK / 8..arc / 8];
-        let below = marks[arc / 8] & ((1u16 << (arc % 8)) - 1) as u8;
-        let before: u32 = whole.iter().map(|mark| mark.count_ones()).sum();
-        Some(self.word(MARK_SUMS, block) + before + below.count_ones() + 1)
+    #[inline]
+    fn trie(&self) -> Trie<'_> {
+        Trie { arcs: self.tensor(ARCS).as_chunks().0, marks: self.tensor(MARKS) }
     }
 
     /// ln of the probability of `symbol` after the context of `node`, and the node of the longest known context after it.
     pub fn step(&self, node: u32, symbol: Symbol) -> (f32, u32) {
+        self.step_in(self.trie(), node, symbol)
+    }
+
+    /// The contexts that are known, by node.
+    #[cfg(test)]
+    pub(super) fn contexts(&self) -> Vec<Vec<u8>> {
+        let mut contexts = vec![Vec::new(); self.nodes()];
+        for node in 0..self.nodes() as u32 {
+            for arc in self.index.arcs(node) {
+                if let Some(child) = self.index.child(self.trie(), node, arc) {
+                    contexts[child as usize] =
+                        [&contexts[node as usize][..], &[self.trie().arcs[arc][0]]].concat();
+                }
+            }
+        }
+        contexts
+    }
+
+    #[inline]
+    fn step_in(&self, trie: Trie<'_>, node: u32, symbol: Symbol) -> (f32, u32) {
         let (mut ln, mut at) = (0.0, node);
         loop {
-            if let Some(arc) = self.find(at, symbol) {
-                return (ln + self.ln_arc(at, arc, symbol), self.after(at, arc, symbol));
+            if let Some(arc) = trie.find(self.index.arcs(at), symbol) {
+                return (ln + self.ln_arc(trie, at, arc), self.after(trie, at, arc));
             }
             if at == 0 {
                 // The root has all symbols that can occur.
                 return (f32::NEG_INFINITY, 0);
             }
-            ln += self.ln_weight(at);
-            at = self.link(at);
+            let shorter = self.index.node(at);
+            ln += shorter.ln_weight;
+            at = shorter.link;
         }
+    }
+
+    /// Brings what a block of steps begins with into the cache: waits for memory that do not depend on each other overlap.
+    #[inline]
+    fn touch(&self, trie: Trie<'_>, block: &[(u32, Symbol)]) {
+        let mut first = [0usize; BLOCK_STEPS];
+        for (first, (node, _)) in first.iter_mut().zip(block) {
+            *first = self.index.arcs(*node).start;
+        }
+        let arcs = first.iter().take(block.len()).map(|first| trie.arcs[*first][0] ^ trie.marks[*first / 8]);
+        std::hint::black_box(arcs.fold(0, |sum, byte| sum ^ byte));
     }
 
     /// ln of the probability that an arc has at its node.
-    fn ln_arc(&self, node: u32, arc: usize, symbol: Symbol) -> f32 {
-        match node {
-            0 => self.ln_unigrams[usize::from(symbol)],
-            _ => self.ln_codes[usize::from(self.tensor(ARCS)[2 * arc + 1])],
-        }
+    #[inline]
+    fn ln_arc(&self, trie: Trie<'_>, node: u32, arc: usize) -> f32 {
+        let [symbol, code] = trie.arcs[arc];
+        if node == 0 { self.ln_unigrams[usize::from(symbol)] } else { self.ln_codes[usize::from(code)] }
     }
 
-    /// The node of the longest known context after `symbol`, which has the arc `arc` at `node`.
-    fn after(&self, mut node: u32, mut arc: usize, symbol: Symbol) -> u32 {
-        loop {
-            if let Some(child) = self.child(arc) {
-                return child;
-            }
-            loop {
-                if node == 0 {
-                    return 0;
-                }
-                node = self.link(node);
-                if let Some(found) = self.find(node, symbol) {
-                    arc = found;
-                    break;
-                }
-            }
+    /// The node of the longest known context after the symbol of `arc`, which is one of `node`.
+    #[inline]
+    fn after(&self, trie: Trie<'_>, node: u32, arc: usize) -> u32 {
+        match self.index.child(trie, node, arc) {
+            Some(child) => child,
+            None if node == 0 => 0,
+            None => self.index.after(trie, self.index.node(node).link, trie.arcs[arc][0]),
         }
     }
+}
+
+/// Checks that the tensors are as long as arcs and nodes ask for.
+fn check_sizes(at: &[Range<usize>; 5]) -> Result<(), String> {
+    let (arcs, nodes) = (at[ARCS].len() / 2, at[DEGREES].len());
+    if nodes == 0 {
+        return Err("tensor `degrees` is empty; the root is missing".to_owned());
+    }
+    let sizes = [(ARCS, 2 * arcs), (MARKS, arcs.div_ceil(8)), (WEIGHTS, 2 * nodes), (UNIGRAMS, 4 * 256)];
+    for (tensor, bytes) in sizes {
+        let (name, found) = (TENSORS[tensor].0, at[tensor].len());
+        if found != bytes {
+            return Err(format!(
+                "tensor `{name}` has {found} bytes, but `arcs` and `degrees` ask for {bytes}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A symbol that may come next, and the arc that says so.
@@ -287,15 +227,15 @@ struct Known {
 
 impl NgramModel {
     /// The `most` most probable symbols of at least e^`least`: those that the longest contexts know, until no other can be among them. In no order.
-    fn known(&self, node: u32, least: f64, most: usize, known: &mut Vec<Known>) {
+    fn known(&self, trie: Trie<'_>, node: u32, least: f64, most: usize, known: &mut Vec<Known>) {
         known.clear();
         let (mut seen, mut ln, mut at) = ([false; 256], 0.0, node);
         let order = |a: &Known, b: &Known| b.ln.total_cmp(&a.ln).then(a.symbol.cmp(&b.symbol));
         loop {
-            let (first, pairs) = self.arcs_of(at);
-            for (arc, [symbol, _]) in (first..).zip(pairs) {
+            let arcs = self.index.arcs(at);
+            for (arc, [symbol, _]) in arcs.clone().zip(&trie.arcs[arcs]) {
                 if is_symbol(*symbol) && !std::mem::replace(&mut seen[usize::from(*symbol)], true) {
-                    let ln = ln + self.ln_arc(at, arc, *symbol);
+                    let ln = ln + self.ln_arc(trie, at, arc);
                     if f64::from(ln) >= least {
                         known.push(Known { symbol: *symbol, ln, node: at, arc });
                     }
@@ -308,35 +248,22 @@ impl NgramModel {
             if at == 0 {
                 return;
             }
-            ln += self.ln_weight(at);
+            let shorter = self.index.node(at);
+            ln += shorter.ln_weight;
             // What is not known here has the weight at most.
             if f64::from(ln) < least || known.len() == most && known.iter().all(|known| known.ln >= ln) {
                 return;
             }
-            at = self.link(at);
+            at = shorter.link;
         }
     }
 }
 
-/// Σ of bytes, eight at a time.
-fn sum(bytes: &[u8]) -> usize {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let of_word = |word: &[u8; 8]| {
-        let word = u64::from_le_bytes(*word);
-        let pairs = (word & 0x00FF_00FF_00FF_00FF) + (word >> 8 & 0x00FF_00FF_00FF_00FF);
-        (pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as usize
-    };
-    words.iter().map(of_word).sum::<usize>() + rest.iter().map(|byte| usize::from(*byte)).sum::<usize>()
-}
-
 const ARCS: usize = 0;
 const MARKS: usize = 1;
-const MARK_SUMS: usize = 2;
-const DEGREES: usize = 3;
-const ARC_SUMS: usize = 4;
-const LINKS: usize = 5;
-const WEIGHTS: usize = 6;
-const UNIGRAMS: usize = 7;
+const DEGREES: usize = 2;
+const WEIGHTS: usize = 3;
+const UNIGRAMS: usize = 4;
 
 impl Prior for NgramModel {
     type State = u32;
@@ -350,17 +277,21 @@ impl Prior for NgramModel {
     }
 
     fn advance(&self, steps: &[(u32, Symbol)], next: &mut Vec<(f32, u32)>) {
+        let trie = self.trie();
         next.clear();
-        next.extend(steps.iter().map(|(node, symbol)| self.step(*node, *symbol)));
+        for block in steps.chunks(BLOCK_STEPS) {
+            self.touch(trie, block);
+            next.extend(block.iter().map(|(node, symbol)| self.step_in(trie, *node, *symbol)));
+        }
     }
 
     fn likely(&self, states: &[(u32, f64)], most: usize, found: &mut Ranked<Symbol, u32>) {
         found.clear();
+        let trie = self.trie();
         let mut known = Vec::with_capacity(64);
         for (node, least) in states {
-            self.known(*node, *least, most, &mut known);
-            let next =
-                |one: &Known| (one.symbol, f64::from(one.ln), self.after(one.node, one.arc, one.symbol));
+            self.known(trie, *node, *least, most, &mut known);
+            let next = |one: &Known| (one.symbol, f64::from(one.ln), self.after(trie, one.node, one.arc));
             found.extend(known.iter().map(next));
             found.close(most);
         }

@@ -7,10 +7,6 @@ use super::quantize::{code, ln_weight, probability, weight_code};
 use super::smooth::Smoothed;
 use crate::prior::is_symbol;
 
-/// Arcs for each stored sum of the marks before them.
-pub(super) const MARK_BLOCK: usize = 256;
-/// Nodes for each stored number of the arcs before them.
-pub(super) const NODE_BLOCK: usize = 32;
 /// Least probability that a context leaves to what is not among its arcs.
 const LEAST_LEFT: f64 = 1e-7;
 
@@ -22,28 +18,18 @@ pub(super) struct Packed {
     pub(super) arcs: Vec<u8>,
     /// A bit an arc: whether it has a child.
     pub(super) marks: Vec<u8>,
-    /// Children before each block of arcs.
-    pub(super) mark_sums: Vec<u32>,
     /// Arcs of each node, less 1.
     pub(super) degrees: Vec<u8>,
-    /// Arcs before each block of nodes.
-    pub(super) arc_sums: Vec<u32>,
-    /// The node of the longest known suffix of each context.
-    pub(super) links: Vec<u32>,
     /// Code of the back-off weight of each node.
     pub(super) weights: Vec<u16>,
     /// Probability of each symbol where nothing is known; those of the root's arcs.
     pub(super) unigrams: Vec<f32>,
-    /// Arcs with a child so far.
-    children: u32,
 }
 
 /// Bytes that a table takes.
 pub(super) fn table_bytes(arcs: u64, nodes: u64) -> u64 {
     const FIXED: u64 = 8 << 10;
-    let of_arcs = 2 * arcs + arcs.div_ceil(8) + 4 * arcs.div_ceil(MARK_BLOCK as u64);
-    let of_nodes = (1 + 4 + 2) * nodes + 4 * nodes.div_ceil(NODE_BLOCK as u64);
-    of_arcs + of_nodes + FIXED
+    2 * arcs + arcs.div_ceil(8) + (1 + 2) * nodes + FIXED
 }
 
 /// Which n-grams and contexts are kept, by level.
@@ -69,18 +55,6 @@ impl<'a> Pruned<'a> {
         });
         let ids = ids.collect();
         Self { levels, arcs, ids }
-    }
-
-    /// The number of the longest kept suffix of a context.
-    fn link(&self, depth: usize, node: usize) -> u32 {
-        let (mut depth, mut node) = (depth, node);
-        while depth > 0 {
-            (depth, node) = (depth - 1, self.levels.all[depth].nodes[node].suffix as usize);
-            if self.ids[depth][node] != NONE {
-                return self.ids[depth][node];
-            }
-        }
-        0
     }
 
     fn has_child(&self, depth: usize, arc: usize) -> bool {
@@ -153,7 +127,6 @@ impl Packed {
         for (depth, level) in levels.all.iter().enumerate() {
             let weighed = Weighed::new(&pruned, smoothed, depth, &shorter_p);
             for node in (0..level.node_count()).filter(|node| pruned.ids[depth][*node] != NONE) {
-                packed.links.push(pruned.link(depth, node));
                 packed.weights.push(weighed.weights[node]);
                 let kept = level.arcs(node).filter(|arc| depth == 0 || pruned.arcs[depth][*arc]);
                 let arcs =
@@ -175,20 +148,13 @@ impl Packed {
     }
 
     fn add_node(&mut self, arcs: &[(u8, u8, bool)]) {
-        if self.degrees.len().is_multiple_of(NODE_BLOCK) {
-            self.arc_sums.push(self.arc_count() as u32);
-        }
         self.degrees.push((arcs.len() - 1) as u8);
         for (symbol, code, has_child) in arcs {
             let at = self.arc_count();
-            if at.is_multiple_of(MARK_BLOCK) {
-                self.mark_sums.push(self.children);
-            }
             if at.is_multiple_of(8) {
                 self.marks.push(0);
             }
             self.marks[at / 8] |= u8::from(*has_child) << (at % 8);
-            self.children += u32::from(*has_child);
             self.arcs.extend([*symbol, *code]);
         }
     }

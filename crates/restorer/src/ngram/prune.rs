@@ -19,7 +19,14 @@ pub(super) fn worth(levels: &Levels, smoothed: &Smoothed, pruning: Pruning) -> V
         let below = worth.last();
         let of_node = |node: usize| {
             let own = match pruning {
-                Pruning::Count => level.arcs(node).map(|arc| level.counts[arc] as f32).collect(),
+                Pruning::Count => {
+                    let losses = relative_entropies(levels, smoothed, depth, node);
+                    // Of equal counts, what the model would miss more.
+                    let of = |(arc, loss): (usize, f32)| {
+                        level.counts[arc] as f32 + (1.0 - 1.0 / (1.0 + loss)).min(0.999)
+                    };
+                    level.arcs(node).zip(losses).map(of).collect()
+                }
                 Pruning::Entropy => relative_entropies(levels, smoothed, depth, node),
             };
             level.arcs(node).zip(own).map(move |(arc, own): (usize, f32)| {

@@ -133,6 +133,28 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// What was read so far matters as far as the longest context that is known.
+    #[test]
+    fn a_state_is_the_longest_known_context(
+        texts in prop::collection::vec("[abc é]{0,40}", 1..12),
+        text in "[abcé]{0,20}",
+        max_bytes in 9_000u64..12_000,
+        which in 0usize..2,
+    ) {
+        let model = built(&count(&texts, 6), max_bytes, Smoothing::WittenBell, Pruning::ALL[which]).model;
+        let known = model.contexts();
+        let (mut state, mut read) = (0, Vec::new());
+        for symbol in text.bytes() {
+            state = model.step(state, symbol).1;
+            read.push(symbol);
+            let longest = (0..=read.len()).find_map(|from| known.iter().position(|context| *context == read[from..]));
+            prop_assert_eq!(Some(state as usize), longest);
+        }
+    }
+}
+
 #[test]
 fn it_predicts_what_it_has_read_and_ends_where_texts_ended() {
     let texts: Vec<String> =

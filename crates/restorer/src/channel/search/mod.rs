@@ -33,6 +33,13 @@ enum Mode {
     Substituting(u32),
 }
 
+impl Mode {
+    /// Whether it has paid for what is lost, while what that explains is yet to come.
+    fn is_fresh(self) -> bool {
+        matches!(self, Self::Deleting(_) | Self::Substituting(_))
+    }
+}
+
 /// A hypothesis: equal states have equal futures.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct State<S> {
@@ -194,17 +201,15 @@ impl<'t, P: Prior> Search<'t, P> {
     }
 
     /// Carries out the transitions that end at byte `at`: copies first, for what the others are measured by.
-    fn arrive_all(&mut self, at: usize, pending: Vec<Pending<P::State>>) {
+    fn arrive_all(&mut self, at: usize, mut pending: Vec<Pending<P::State>>) {
         self.known.clear();
         self.least = f64::NEG_INFINITY;
-        let (copies, others): (Vec<_>, Vec<_>) =
-            pending.into_iter().partition(|one| one.is_identity || one.cause == Cause::Copy);
+        let copies = pending.extract_if(.., |one| one.is_identity || one.cause == Cause::Copy).collect();
         self.read(at, copies);
-        let (read, unread): (Vec<_>, Vec<_>) = others.into_iter().partition(|one| one.is_read);
-        for one in read {
+        for one in pending.extract_if(.., |one| one.is_read) {
             self.arrive(at, one);
         }
-        self.read(at, unread);
+        self.read(at, pending);
     }
 
     /// Lets the prior read the texts of transitions, byte by byte, as long as they are worth it.
@@ -212,16 +217,13 @@ impl<'t, P: Prior> Search<'t, P> {
         let mut steps: Vec<(P::State, Symbol)> = Vec::with_capacity(pending.len());
         let mut next = Vec::with_capacity(pending.len());
         for byte in 0.. {
-            pending.retain(|one| one.is_identity || self.weight(one) >= self.least);
-            let (reading, done): (Vec<_>, Vec<_>) =
-                pending.into_iter().partition(|one| (one.text.end - one.text.start) as usize > byte);
-            for one in done {
+            pending.retain(|one| one.is_identity || self.weight(one) >= self.least_of(one.state.mode));
+            for one in pending.extract_if(.., |one| (one.text.end - one.text.start) as usize <= byte) {
                 self.arrive(at, one);
             }
-            if reading.is_empty() {
+            if pending.is_empty() {
                 return;
             }
-            pending = reading;
             steps.clear();
             let symbol =
                 |one: &Pending<P::State>| self.observed.strings.as_bytes()[one.text.start as usize + byte];
@@ -232,6 +234,16 @@ impl<'t, P: Prior> Search<'t, P> {
                 one.state.prior = state;
             }
         }
+    }
+
+    /// The least weight of a hypothesis that is followed.
+    fn least_of(&self, mode: Mode) -> f64 {
+        if mode.is_fresh() { self.least - self.beam.credit } else { self.least }
+    }
+
+    /// Whether a hypothesis can begin events: one on credit has to earn it first.
+    fn is_settled(&self, node: u32) -> bool {
+        self.best[node as usize] >= self.least
     }
 
     /// The best weight, of all levels, that a transition leads to.
@@ -250,7 +262,7 @@ impl<'t, P: Prior> Search<'t, P> {
             *lane = before + level + one.ln;
             best = best.max(*lane);
         }
-        if best == f64::NEG_INFINITY || best < self.least && !one.is_identity {
+        if best == f64::NEG_INFINITY || best < self.least_of(one.state.mode) && !one.is_identity {
             return;
         }
         self.least = self.least.max(best - self.beam.margin);
@@ -277,7 +289,10 @@ impl<'t, P: Prior> Search<'t, P> {
         self.known.clear();
         let best = &self.best;
         let mut nodes: Vec<u32> = (first as u32..self.states.len() as u32).collect();
-        nodes.retain(|node| best[*node as usize] >= self.least || self.is_identity[*node as usize]);
+        nodes.retain(|node| {
+            let at = *node as usize;
+            best[at] >= self.least_of(self.states[at].mode) || self.is_identity[at]
+        });
         let width = self.beam.width;
         if nodes.len() > width {
             // Of equal ones the first: what is kept depends on the text alone.

@@ -32,7 +32,7 @@ impl<P: Prior> Search<'_, P> {
             if mode != Mode::Ends {
                 self.copy(at, *node, &units);
             }
-            if mode != Mode::Ends && mode != Mode::Copies && self.is_open[at] {
+            if mode != Mode::Ends && mode != Mode::Copies && self.is_open[at] && self.is_settled(*node) {
                 self.emit(at, *node, &moves, &insertions);
             }
             if mode != Mode::GoesOn && mode != Mode::Copies {
@@ -56,7 +56,10 @@ impl<P: Prior> Search<'_, P> {
     /// hand after it has copied as far.
     fn push(&mut self, at: usize, to: usize, one: Pending<P::State>) {
         let copied = (self.copied[to] - self.copied[at]).min(0.0);
-        if !one.is_identity && copied > f64::NEG_INFINITY && self.weight(&one) < self.least + copied {
+        if !one.is_identity
+            && copied > f64::NEG_INFINITY
+            && self.weight(&one) < self.least_of(one.state.mode) + copied
+        {
             return;
         }
         let ahead = to - at - 1;
@@ -169,6 +172,11 @@ impl<P: Prior> Search<'_, P> {
         }
     }
 
+    /// Whether a hypothesis can begin a deletion or a substitution at a byte.
+    fn can_begin(&self, at: usize, node: u32) -> bool {
+        self.is_open[at] && self.is_settled(node)
+    }
+
     /// Deletions and substitutions: the prior proposes what stood in the original.
     fn lose(&mut self, at: usize, wave: &[u32], is_open: bool) {
         let model = self.model;
@@ -181,7 +189,7 @@ impl<P: Prior> Search<'_, P> {
         let least = |node: u32| {
             let mode = self.states[node as usize].mode;
             let begins = |op: Op| {
-                if self.is_open[at] { self.stop(node) + model.begins(op) } else { f64::NEG_INFINITY }
+                if self.can_begin(at, node) { self.stop(node) + model.begins(op) } else { f64::NEG_INFINITY }
             };
             let (mut deleted, mut substituted) = match mode {
                 Mode::Copies | Mode::Ends => return f64::INFINITY,
@@ -199,7 +207,7 @@ impl<P: Prior> Search<'_, P> {
             if most == f64::NEG_INFINITY {
                 return f64::INFINITY;
             }
-            (self.least - self.best[node as usize] - most) / model.weights().prior
+            (self.least - self.beam.credit - self.best[node as usize] - most) / model.weights().prior
         };
         let (mut asking, mut states) = (Vec::new(), Vec::new());
         for node in wave {
@@ -234,8 +242,11 @@ impl<P: Prior> Search<'_, P> {
                     is_read: true,
                     is_identity: false,
                 };
-                let begin =
-                    if self.is_open[at] { stop + ln - model.event_penalty() } else { f64::NEG_INFINITY };
+                let begin = if self.can_begin(at, node) {
+                    stop + ln - model.event_penalty()
+                } else {
+                    f64::NEG_INFINITY
+                };
                 if deletes {
                     let op = Op::Deletion;
                     if begin > f64::NEG_INFINITY {
