@@ -53,7 +53,7 @@ fuzz: ## run every fuzz target for MINUTES=10 minutes (TARGETS="csv jsonl": only
 	@scripts/fuzz $(TARGETS)
 
 .PHONY: demo
-demo: setup ## the whole path on real text, about 16 minutes on two cores (DEMO_MINUTES=4 of training)
+demo: setup ## the whole path on real text, some 20 minutes on two cores (DEMO_MINUTES=4 of training, DEMO_TEXTS=folder of your own)
 	$(venv)/python scripts/demo.py
 
 .PHONY: bench
@@ -62,5 +62,5 @@ bench: ## compare the corruptor with its peers, about 15 minutes (BENCH_ARGS="--
 	python3 -m bench.corruptor $(BENCH_ARGS)
 
 .PHONY: model
-model: ## make the trained checkpoint models/run the shipped one, models/default
-	scripts/ship-model models/run models/default
+model: ## make models/large, the prior of recipes/large.toml, the shipped model, models/default
+	scripts/ship-model models/large models/default

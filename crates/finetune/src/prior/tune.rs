@@ -27,8 +27,9 @@ const OPERATION_PASSAGES: usize = 80;
 const CLEAN_PIECES: usize = 4000;
 /// Bytes of such a piece where there are few.
 const PIECE_BYTES: usize = 256;
-/// Share of the clean pieces that may be touched.
+/// Share of clean pieces that may be touched, and by how many standard errors less are: 95 % confidence.
 const HARM_LIMIT: f64 = 0.005;
+const STANDARD_ERRORS: f64 = 1.645;
 /// What a text is given for being clean: so many steps at most, of so many nats.
 const CLEAN_STEPS: u32 = 24;
 const CLEAN_STEP: f64 = 0.5;
@@ -237,8 +238,9 @@ fn choose(weights: Weights, sets: &[Examined], touched: &[Weighed], pieces: usiz
             harmed: harmed(min_confidence),
         }
     };
-    let harmless =
-        THRESHOLDS.into_iter().filter(|threshold| harmed(*threshold) as f64 <= HARM_LIMIT * pieces as f64);
+    let expected = HARM_LIMIT * pieces as f64;
+    let most = (expected - STANDARD_ERRORS * expected.sqrt()).max(0.0);
+    let harmless = THRESHOLDS.into_iter().filter(|threshold| harmed(*threshold) as f64 <= most);
     harmless.map(at).reduce(better)
 }
 
