@@ -196,6 +196,11 @@ impl Confusions {
         Ok(Self { rows: table, by_first })
     }
 
+    /// The rows, in their order.
+    pub fn rows(&self) -> impl Iterator<Item = &ConfusionRow> {
+        self.rows.iter().map(|(_, row)| row)
+    }
+
     /// The rows that match where a text goes on with `rest`, grapheme by grapheme: graphemes consumed, and the row.
     pub fn matching<'s, 'g, I: Iterator<Item = &'g str> + Clone>(
         &'s self,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use corruptor::{
-    AlphabetChoice, ChannelLaw, CorruptSettings, Op, OpSettings, WeightedAlphabet, align, graphemes,
+    AlphabetChoice, ChannelLaw, ConfusionChoice, ConfusionRow, CorruptSettings, Op, OpSettings,
+    WeightedAlphabet, align, graphemes,
 };
 
 use super::decode::{Decoded, decode};
@@ -152,6 +153,14 @@ impl Paths<'_> {
         if total == 0.0 { f64::from(u8::from(symbol == grapheme)) } else { weight / total }
     }
 
+    /// What the rows of the confusion table, of one grapheme each, put for grapheme `i`; none where there is no table.
+    fn rows(&self, i: usize) -> Option<Vec<(String, f64)>> {
+        let Some(ConfusionChoice::Rows(rows)) = &self.settings.confusions else { return None };
+        let matching = rows.iter().filter(|row| row.from == self.original[i]);
+        let total: f64 = matching.clone().map(|row| f64::from(row.weight)).sum();
+        Some(matching.map(|row| (row.to.clone(), f64::from(row.weight) / total)).collect())
+    }
+
     /// From grapheme `i` on, where the corrupted text goes on with `rest`.
     fn walk(&mut self, i: usize, rest: &str) -> Mass {
         if let Some(known) = self.known.get(&(i, rest.len())) {
@@ -181,11 +190,24 @@ impl Paths<'_> {
                 found.add(p_insertion * p_drawn, self.walk(i + 1, after));
             }
         }
+        let rows = self.rows(i);
+        for (to, p_row) in rows.iter().flatten() {
+            if let Some(after) = rest.strip_prefix(to.as_str()) {
+                found.add(self.rate(Op::Substitution) * self.toll * p_row, self.walk(i + 1, after));
+            }
+        }
         if let Some(after) = rest.strip_prefix(self.original[i]) {
-            let copy = 1.0 - Op::ALL.into_iter().map(|op| self.rate(op)).sum::<f64>();
+            let mut copy = 1.0 - Op::ALL.into_iter().map(|op| self.rate(op)).sum::<f64>();
+            // Where no row matches, what is tried does nothing.
+            if rows.as_ref().is_some_and(Vec::is_empty) {
+                copy += self.rate(Op::Substitution);
+            }
             found.add(copy, self.walk(i + 1, after));
         }
         for op in [Op::Deletion, Op::Substitution, Op::Duplication, Op::Reversal] {
+            if op == Op::Substitution && rows.is_some() {
+                continue;
+            }
             for (length, p_length) in self.lengths(op, n - i) {
                 let p = self.rate(op) * self.toll * p_length;
                 let span = self.original[i..i + length].to_vec();
@@ -350,7 +372,17 @@ fn cases() -> Vec<Case> {
     let accents = settings([1e-6, 0.05, 0.05, 0.04, 0.06], &[("a", 1), ("\u{301}", 1)]);
     let mut loud = all.clone();
     (loud.levels, loud.clean_share) = (vec![1.0], 0.0);
+    let row =
+        |from: &str, to: &str, weight| ConfusionRow { from: from.to_owned(), to: to.to_owned(), weight };
+    let confused = |rows: &[ConfusionRow]| CorruptSettings {
+        confusions: Some(ConfusionChoice::Rows(rows.to_vec())),
+        ..all.clone()
+    };
+    let both = confused(&[row("a", "b", 2), row("a", "bb", 1), row("b", "a", 1), row("b", "é", 3)]);
+    let one = confused(&[row("a", "ba", 2), row("a", "b", 1)]);
     vec![
+        case("confusions", &both, &["a", "b"], "bba", 9),
+        case("confusions that spare", &one, &["a", "b"], "bab", 9),
         case("empty", &all, &["a", "b"], "", 6),
         case("one", &all, &["a", "b"], "b", 8),
         case("repeated", &all, &["a", "b"], "abab", 11),

@@ -9,6 +9,8 @@ pub(super) enum Cause {
     Within,
     /// A visited position is copied.
     Copy,
+    /// A visited position is copied at which a confusion table has no row: a substitution that is tried there does the same.
+    Spared,
     /// An event of the operation with this index starts.
     Event(u8),
     /// Nothing is inserted at the end.
@@ -19,7 +21,7 @@ pub(super) enum Cause {
 
 impl Cause {
     /// Number of causes.
-    pub(super) const COUNT: usize = 9;
+    pub(super) const COUNT: usize = 10;
 
     pub(super) fn index(self) -> usize {
         match self {
@@ -28,6 +30,7 @@ impl Cause {
             Self::Event(op) => 2 + usize::from(op),
             Self::End => 7,
             Self::Done => 8,
+            Self::Spared => 9,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! become one. What survives is a lattice, from which the best original and the probabilities of its edits come.
 
 mod alternatives;
+mod confused;
 mod decode;
 mod emissions;
 mod joins;

@@ -2,6 +2,7 @@
 
 use corruptor::{ChannelLaw, CorruptSettings, Op, SettingsError};
 
+use super::confused::ConfusedRows;
 use super::emissions::Substitutions;
 use super::lattice::Cause;
 use super::settings::Weights;
@@ -13,6 +14,7 @@ pub(super) struct ChannelModel {
     pub(super) law: ChannelLaw,
     pub(super) units: Units,
     pub(super) substitutions: Substitutions,
+    pub(super) confused: ConfusedRows,
     /// By cause and level: ln of the probability.
     pub(super) levels: Vec<f64>,
     /// By level: ln of its probability.
@@ -26,16 +28,13 @@ impl ChannelModel {
     /// Prepares a channel; `units` are what it can have lost.
     ///
     /// # Errors
-    /// If the channel has a confusion table.
+    /// If the channel has a confusion table that cannot be decoded.
     pub(super) fn new(law: ChannelLaw, units: Units, weights: Weights) -> Result<Self, SettingsError> {
-        if law.confusions().is_some() {
-            let message = "channel decoding knows no confusion tables; give the rows of an alphabet instead, as `corruptor fit` does";
-            return Err(SettingsError::new("corrupt.confusions", message));
-        }
         // An escape draws any character.
         let symbol_bytes = law.alphabet().symbols().iter().map(String::len).max().unwrap_or(0).max(4);
         Ok(Self {
             substitutions: Substitutions::new(&law),
+            confused: ConfusedRows::new(&law)?,
             start: lanes(law.settings()).map(|level| weight(law.settings(), level).ln()).collect(),
             levels: levels(&law),
             law,
@@ -77,6 +76,11 @@ impl ChannelModel {
     /// Whether the operation occurs at all.
     pub(super) fn has(&self, op: Op) -> bool {
         self.law.event(op, 1.0) > 0.0
+    }
+
+    /// Whether substitutions draw from the alphabet.
+    pub(super) fn substitutes(&self) -> bool {
+        self.has(Op::Substitution) && self.law.confusions().is_none()
     }
 
     pub(super) fn event_penalty(&self) -> f64 {
@@ -145,6 +149,7 @@ fn levels(law: &ChannelLaw) -> Vec<f64> {
         let of_level = law.at_level(*level).ln();
         let mut set = |cause: Cause, ln: f64| table[cause.index() * levels.len() + lane] = ln;
         set(Cause::Copy, of_level.copy);
+        set(Cause::Spared, (law.at_level(*level).copy + law.event(Op::Substitution, *level)).ln());
         set(Cause::End, of_level.end);
         for (op, ln) in (0..).zip(of_level.event) {
             set(Cause::Event(op), ln);

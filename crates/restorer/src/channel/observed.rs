@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use corruptor::{ChannelLaw, Op, graphemes};
 
+use super::confused::Confused;
 use super::joins::{Joins, Tail};
+use super::model::ChannelModel;
 
 /// Prefixes of a long grapheme that count as units by themselves.
 const MOST_PREFIXES: usize = 16;
@@ -66,6 +68,7 @@ pub(super) struct Observed<'t> {
     pub(super) strings: String,
     pub(super) joins: Joins,
     law: &'t ChannelLaw,
+    confused: &'t [Confused],
     longest: usize,
     /// Whether a byte is protected, and whether one may be put in before it.
     is_protected: Vec<bool>,
@@ -74,7 +77,7 @@ pub(super) struct Observed<'t> {
 
 impl<'t> Observed<'t> {
     /// `longest`: most graphemes of a span that is looked for.
-    pub(super) fn new(window: Window<'t>, law: &'t ChannelLaw, longest: usize) -> Self {
+    pub(super) fn new(window: Window<'t>, model: &'t ChannelModel, longest: usize) -> Self {
         let text = window.text;
         let mut is_protected = vec![false; text.len() + 1];
         let mut is_closed = vec![false; text.len() + 1];
@@ -83,7 +86,16 @@ impl<'t> Observed<'t> {
             is_closed[(range.start + 1).min(range.end)..range.end].fill(true);
         }
         let joins = Joins::default();
-        Self { window, strings: text.to_owned(), joins, law, longest, is_protected, is_closed }
+        Self {
+            window,
+            strings: text.to_owned(),
+            joins,
+            law: &model.law,
+            confused: &model.confused.rows,
+            longest,
+            is_protected,
+            is_closed,
+        }
     }
 
     pub(super) fn string(&self, span: Span) -> &str {
@@ -160,9 +172,10 @@ impl<'t> Observed<'t> {
         }
     }
 
-    /// Duplications and reversals that can have put what stands at byte `at`.
+    /// Duplications, reversals and confusions that can have put what stands at byte `at`.
     pub(super) fn moves(&mut self, at: usize, found: &mut Vec<Move>) {
         found.clear();
+        self.confusions(at, found);
         let rate = |op| self.law.event(op, 1.0) > 0.0;
         let (doubles, reverses) = (rate(Op::Duplication), rate(Op::Reversal));
         if !doubles && !reverses || !self.is_open(at) {
@@ -196,6 +209,23 @@ impl<'t> Observed<'t> {
                 }
                 paths.push(path);
             }
+        }
+    }
+
+    /// Rows of the confusion table.
+    fn confusions(&mut self, at: usize, found: &mut Vec<Move>) {
+        let rest = &self.window.text[at..];
+        for Confused { from, to, ln } in self.confused {
+            let end = at + to.len();
+            let mut units = graphemes(from);
+            let Some(first) = units.next().filter(|_| rest.starts_with(to.as_str()) && self.is_free(at..end))
+            else {
+                continue;
+            };
+            let tail = self.joins.tail(units.next_back().unwrap_or(first));
+            let text = self.intern(from);
+            let first = Span { start: text.start, end: text.start + first.len() as u32 };
+            found.push(Move { op: Op::Substitution, text, first, tail, to: end, ln: [*ln; 2] });
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a user notices of channel decoding.
 
-use corruptor::{Channel, CorruptSettings, Op, RecordStream, apply_edits};
+use corruptor::{Channel, ConfusionChoice, ConfusionRow, CorruptSettings, Op, RecordStream, apply_edits};
 
 use super::ChannelRestorer;
 use crate::checkpoint::CheckpointFiles;
@@ -103,6 +103,30 @@ fn it_undoes_every_operation_and_leaves_clean_text_alone() {
         let restored = restore(strange);
         assert_eq!(apply_edits(strange, &restored.edits).unwrap(), restored.text);
     }
+}
+
+#[test]
+fn rows_of_a_confusion_table_are_undone() {
+    let dir = checkpoint();
+    let row = |from: &str, to: &str| ConfusionRow { from: from.to_owned(), to: to.to_owned(), weight: 1 };
+    let rows = |rows: Vec<ConfusionRow>| {
+        let channel =
+            CorruptSettings { confusions: Some(ConfusionChoice::Rows(rows)), ..CorruptSettings::default() };
+        let options = LoadOptions { channel: Some(channel.into()), ..LoadOptions::default() };
+        ChannelRestorer::of_ngrams(&CheckpointFiles::read(dir.path()).unwrap(), &options)
+    };
+    let restorer = rows(vec![row("m", "rn"), row("cl", "d"), row("ll", "U")]).unwrap();
+    for (damaged, original) in [
+        (
+            "The old queen often rnentions the storrn of that year.",
+            "The old queen often mentions the storm of that year.",
+        ),
+        ("The miUer has forgotten the last ship.", "The miller has forgotten the last ship."),
+    ] {
+        assert_eq!(restorer.restore(&[RestoreRequest::new(damaged)]).unwrap()[0].text, original);
+    }
+    let error = rows(vec![row("m", "rn"), row("'", "")]).unwrap_err().to_string();
+    assert!(error.contains("corrupt.confusions") && error.contains("leaves nothing"), "{error}");
 }
 
 #[test]

@@ -112,7 +112,7 @@ impl<'t, P: Prior> Search<'t, P> {
                 best: Vec::new(),
                 arcs: Vec::new(),
             },
-            observed: Observed::new(window, &model.law, beam.longest_span),
+            observed: Observed::new(window, model, beam.longest_span),
             model,
             prior,
             beam,
@@ -204,7 +204,9 @@ impl<'t, P: Prior> Search<'t, P> {
     fn arrive_all(&mut self, at: usize, mut pending: Vec<Pending<P::State>>) {
         self.known.clear();
         self.least = f64::NEG_INFINITY;
-        let copies = pending.extract_if(.., |one| one.is_identity || one.cause == Cause::Copy).collect();
+        let copies = pending
+            .extract_if(.., |one| one.is_identity || matches!(one.cause, Cause::Copy | Cause::Spared))
+            .collect();
         self.read(at, copies);
         for one in pending.extract_if(.., |one| one.is_read) {
             self.arrive(at, one);

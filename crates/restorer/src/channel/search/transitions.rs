@@ -74,7 +74,6 @@ impl<P: Prior> Search<'_, P> {
         if stop == f64::NEG_INFINITY {
             return;
         }
-        let cause = if state.mode == Mode::Copies { Cause::Within } else { Cause::Copy };
         let text = self.observed.window.text;
         for &end in ends {
             let unit = &text[at..end];
@@ -82,6 +81,11 @@ impl<P: Prior> Search<'_, P> {
                 continue;
             }
             let tail = self.observed.joins.tail(unit);
+            let cause = match state.mode {
+                Mode::Copies => Cause::Within,
+                _ if self.model.confused.spares(unit) => Cause::Spared,
+                _ => Cause::Copy,
+            };
             let one = Pending {
                 from: node,
                 cause,
@@ -182,7 +186,7 @@ impl<P: Prior> Search<'_, P> {
         let model = self.model;
         let text = self.observed.window.text;
         let deletes = is_open && model.has(Op::Deletion) && self.observed.is_open(at);
-        let substitutes = model.has(Op::Substitution) && at < text.len();
+        let substitutes = model.substitutes() && at < text.len();
         let drawn = model.substitutions.greatest(&text[at..]);
         let copied = self.units.first().map_or(0.0, |end| (self.copied[*end] - self.copied[at]).min(0.0));
         // The least that the prior must give a unit for it to be worth it: here, or after the byte that was put in its place.
