@@ -64,7 +64,8 @@ pub fn train_prior(options: &PriorOptions) -> Result<Option<Value>, FinetuneErro
     let choice = choice(&settings, &counted, options.note);
     let built = build(&counted.counts, &choice, |model| bits_per_byte(model, &counted.held_out.valid))
         .map_err(build_error)?;
-    for tried in &built.candidates {
+    let compared = if counted.held_out.valid.texts().is_empty() { &[] } else { &built.candidates[..] };
+    for tried in compared {
         (options.note)(&format!(
             "{}, pruned by {}: {:.4} bits per byte of the validation split",
             tried.smoothing,
