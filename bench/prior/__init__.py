@@ -1,0 +1,1 @@
+"""The counted prior beside PPMd and KenLM."""
