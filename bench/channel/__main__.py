@@ -2,8 +2,8 @@
 
     python3 -m bench.channel --model models/prior [--programs target/release] [--real ../shared/data/eval-dev]
 
-Prints a Markdown table. Of each set of real pairs (NAME.correct.txt and NAME.corrupt.txt, line by line), the even lines
-fit the channel, and nothing else; odd ones, evenly spaced, are restored.
+Prints a Markdown table. Of each set of real pairs (NAME.correct.txt and NAME.corrupt.txt, line by line), even lines,
+evenly spaced, fit the channel, and nothing else; odd ones are restored.
 """
 
 import argparse
@@ -24,12 +24,12 @@ def run(*command: object) -> str:
     return done.stdout
 
 
-def odd_lines(correct: Path, corrupted: Path, lines: int, folder: Path) -> tuple[Path, Path]:
-    """Writes odd lines, counted from 0, evenly spaced, at most `lines` of them."""
-    pairs = list(zip(correct.read_text().splitlines(), corrupted.read_text().splitlines(), strict=True))[1::2]
-    step = max(1, len(pairs) // lines)
-    chosen = pairs[::step][:lines]
-    paths = (folder / "odd.correct.txt", folder / "odd.corrupt.txt")
+def lines(correct: Path, corrupted: Path, first: int, most: int, folder: Path) -> tuple[Path, Path]:
+    """Writes every second line from `first` on, evenly spaced, at most `most` of them."""
+    pairs = list(zip(correct.read_text().splitlines(), corrupted.read_text().splitlines(), strict=True))[first::2]
+    step = max(1, len(pairs) // most)
+    chosen = pairs[::step][:most]
+    paths = (folder / f"{first}.correct.txt", folder / f"{first}.corrupt.txt")
     for path, texts in zip(paths, zip(*chosen, strict=True), strict=True):
         path.write_text("".join(f"{text}\n" for text in texts))
     return paths
@@ -55,6 +55,7 @@ def main() -> int:
     )
     add("--real", type=Path, default=Path("../shared/data/eval-dev"), metavar="DIR", help="real pairs [%(default)s]")
     add("--lines", type=int, default=500, metavar="N", help="odd lines that are restored [%(default)s]")
+    add("--fit-lines", type=int, default=1000, metavar="N", help="even lines that are fitted [%(default)s]")
     arguments = parser.parse_args()
     corruptor, finetune = arguments.programs / "corruptor", arguments.programs / "finetune"
     if not arguments.real.is_dir():
@@ -73,13 +74,12 @@ def main() -> int:
         corrupted = arguments.real / f"{name}.corrupt.txt"
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            all_pairs, odd, fitted = folder / "all", folder / "odd", folder / "fitted.toml"
-            importing = [corruptor, "import", "--split", "test"]
-            run(*importing, "--correct", correct, "--corrupted", corrupted, "--out", all_pairs)
+            even, odd, fitted = folder / "even", folder / "odd", folder / "fitted.toml"
+            for pairs, first, most in ((even, 0, arguments.fit_lines), (odd, 1, arguments.lines)):
+                left, right = lines(correct, corrupted, first, most, folder)
+                run(corruptor, "import", "--split", "test", "--correct", left, "--corrupted", right, "--out", pairs)
             sets = [argument for value in REAL for argument in ("--set", value)]
-            run(corruptor, "fit", all_pairs / "test", "--out", fitted, "--rows", "even", *sets)
-            odd_correct, odd_corrupted = odd_lines(correct, corrupted, arguments.lines, folder)
-            run(*importing, "--correct", odd_correct, "--corrupted", odd_corrupted, "--out", odd)
+            run(corruptor, "fit", even / "test", "--out", fitted, *sets)
             found = []
             for channel in ([], ["--channel", fitted]):
                 metrics = folder / "metrics.json"
