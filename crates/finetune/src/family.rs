@@ -49,6 +49,11 @@ impl Family {
     const NAMED: [(&str, Self); 3] =
         [("tagger", Self::Tagger), ("ngram", Self::Ngram), ("ensemble", Self::Ensemble)];
 
+    /// Its name in recipes.
+    pub fn name(self) -> &'static str {
+        Self::NAMED.iter().find(|(_, family)| *family == self).map_or("", |(name, _)| name)
+    }
+
     /// The recipe for this family: where its `[model]` table is another's, it is replaced by the family's defaults.
     ///
     /// # Errors
@@ -57,8 +62,7 @@ impl Family {
         if Self::of(&recipe)? == self {
             return Ok(recipe);
         }
-        let name = Self::NAMED.iter().find(|(_, family)| *family == self).map_or("tagger", |(name, _)| name);
-        let model = Recipe::parse(&format!("[model]\nfamily = \"{name}\"\n"), "--family")?;
+        let model = Recipe::parse(&format!("[model]\nfamily = \"{}\"\n", self.name()), "--family")?;
         Ok(recipe.with_table_of("model", &model)?)
     }
 
@@ -92,11 +96,11 @@ pub fn train_recipe(mut options: TrainOptions, source: &ModelSource) -> Result<O
             options.init = source.init.is_some().then(|| model.info().digest.clone());
             train(&model, &options)
         }
-        Family::Ngram | Family::Ensemble => Err(FinetuneError::Setting {
+        family @ (Family::Ngram | Family::Ensemble) => Err(FinetuneError::Setting {
             table: "model",
             key: "family",
-            value: "no family that learns from pairs".to_owned(),
-            expected: "\"tagger\" (priors and ensembles are made from texts)",
+            value: format!("\"{}\"", family.name()),
+            expected: "a family that is trained on pairs: tagger (priors and ensembles are made from texts)",
         }),
     }
 }

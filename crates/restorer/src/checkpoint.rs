@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use corruptor::UNICODE_VERSION;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::SharedBytes;
 use crate::channel::Decoding;
 use crate::error::RestoreError;
+use crate::train::CheckpointMeta;
+use crate::windows::WindowSize;
 
 /// Configuration of the network.
 pub const CONFIG: &str = "config.json";
@@ -51,6 +54,26 @@ pub struct RestorerJson {
     pub decoding: Option<Decoding>,
     /// Figures of the training run.
     pub metrics: serde_json::Value,
+}
+
+impl RestorerJson {
+    /// What is said of a checkpoint that decodes its recipe's channel.
+    pub(crate) fn of_channel(meta: &CheckpointMeta, parts: Vec<PartJson>) -> Self {
+        Self {
+            version: RESTORER_VERSION,
+            task: "channel".to_owned(),
+            window_bytes: WindowSize::CHANNEL.window_bytes,
+            overlap_bytes: WindowSize::CHANNEL.overlap_bytes,
+            normalization: "none".to_owned(),
+            max_rounds: 1,
+            min_confidence: meta.min_confidence,
+            unicode: UNICODE_VERSION,
+            recipe: meta.recipe.clone(),
+            parts,
+            decoding: meta.decoding,
+            metrics: meta.metrics.clone(),
+        }
+    }
 }
 
 /// A part of an ensemble: a checkpoint of its own.

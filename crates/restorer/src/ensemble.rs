@@ -3,13 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use corruptor::UNICODE_VERSION;
 use serde::Serialize;
 
 use crate::channel::ChannelRestorer;
 use crate::checkpoint::{
-    CONFIG, CheckpointFiles, PartJson, RESTORER, RESTORER_VERSION, RestorerJson, WEIGHTS, write_json,
-    write_whole,
+    CONFIG, CheckpointFiles, PartJson, RESTORER, RestorerJson, WEIGHTS, write_json, write_whole,
 };
 use crate::error::RestoreError;
 use crate::load::LoadOptions;
@@ -19,7 +17,6 @@ use crate::prior::Prior;
 use crate::restorer::{ModelInfo, Restorer};
 use crate::tagger::{self, Tagger};
 use crate::train::CheckpointMeta;
-use crate::windows::WindowSize;
 
 /// `model_type` of the checkpoints.
 pub const MODEL_TYPE: &str = "revertant-ensemble";
@@ -94,21 +91,8 @@ impl Parts {
         }
         let config = ConfigJson { model_type: MODEL_TYPE, architectures: ["RevertantEnsemble"] };
         write_json(&dir.join(CONFIG), &config)?;
-        let restorer = RestorerJson {
-            version: RESTORER_VERSION,
-            task: ngram::TASK.to_owned(),
-            window_bytes: WindowSize::CHANNEL.window_bytes,
-            overlap_bytes: WindowSize::CHANNEL.overlap_bytes,
-            normalization: "none".to_owned(),
-            max_rounds: 1,
-            min_confidence: meta.min_confidence,
-            unicode: UNICODE_VERSION,
-            recipe: meta.recipe.clone(),
-            parts: parts.into_iter().map(|(part, _)| part).collect(),
-            decoding: meta.decoding,
-            metrics: meta.metrics.clone(),
-        };
-        write_json(&dir.join(RESTORER), &restorer)
+        let parts = parts.into_iter().map(|(part, _)| part).collect();
+        write_json(&dir.join(RESTORER), &RestorerJson::of_channel(meta, parts))
     }
 }
 

@@ -2,21 +2,15 @@
 
 use std::path::Path;
 
-use corruptor::UNICODE_VERSION;
 use serde::{Deserialize, Serialize};
 
 use super::build::{Built, Pruning};
 use super::model::{MODEL_TYPE, NgramModel};
 use super::smooth::Smoothing;
-use crate::checkpoint::{
-    CONFIG, CheckpointFiles, RESTORER, RESTORER_VERSION, RestorerJson, WEIGHTS, write_json, write_whole,
-};
+use crate::checkpoint::{CONFIG, CheckpointFiles, RESTORER, RestorerJson, WEIGHTS, write_json, write_whole};
 use crate::error::RestoreError;
 use crate::train::CheckpointMeta;
-use crate::windows::WindowSize;
 
-/// What restoration does with a prior: it decodes the recipe's channel.
-pub(crate) const TASK: &str = "channel";
 /// `config.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NgramConfig {
@@ -49,21 +43,7 @@ impl Built {
             &dir.join(CONFIG),
             &ConfigJson { model_type: MODEL_TYPE.to_owned(), architectures, config },
         )?;
-        let restorer = RestorerJson {
-            version: RESTORER_VERSION,
-            task: TASK.to_owned(),
-            window_bytes: WindowSize::CHANNEL.window_bytes,
-            overlap_bytes: WindowSize::CHANNEL.overlap_bytes,
-            normalization: "none".to_owned(),
-            max_rounds: 1,
-            min_confidence: meta.min_confidence,
-            unicode: UNICODE_VERSION,
-            recipe: meta.recipe.clone(),
-            parts: Vec::new(),
-            decoding: meta.decoding,
-            metrics: meta.metrics.clone(),
-        };
-        write_json(&dir.join(RESTORER), &restorer)?;
+        write_json(&dir.join(RESTORER), &RestorerJson::of_channel(meta, Vec::new()))?;
         write_whole(&dir.join(WEIGHTS), &self.file)
     }
 }

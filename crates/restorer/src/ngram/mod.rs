@@ -20,7 +20,6 @@ mod tests;
 
 pub use build::{BuildError, BuildOptions, Built, Candidate, Pruning, build};
 pub use checkpoint::NgramConfig;
-pub(crate) use checkpoint::TASK;
 pub use counts::{Counter, RawCounts};
 pub use entry::MAX_ORDER;
 pub use model::{MODEL_TYPE, NgramModel};
