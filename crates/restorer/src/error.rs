@@ -45,6 +45,25 @@ pub enum RestoreError {
         /// Shape by the configuration.
         wanted: Vec<usize>,
     },
+    /// A file holds tensors that the model has no place for.
+    #[error(
+        "{path} holds tensors that {family} has no place for: {}; it is another family's, or made for another model",
+        shortened(names)
+    )]
+    UnusedTensors {
+        /// The weights file.
+        path: PathBuf,
+        /// What was loaded.
+        family: &'static str,
+        /// Their names, sorted.
+        names: Vec<String>,
+    },
+    /// No map of the model has a name that the adapter's targets select.
+    #[error("no linear map of the model is one of the adapter's target modules ({targets})")]
+    NoTargets {
+        /// The targets.
+        targets: String,
+    },
     /// The configuration cannot be used.
     #[error("model configuration: `{key}`: {message}")]
     Config {
@@ -83,4 +102,11 @@ pub enum RestoreError {
     /// The tensor library failed.
     #[error("tensor computation: {0}")]
     Tensor(#[from] candle_core::Error),
+}
+
+/// The first few of many names.
+fn shortened(names: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let shown = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }
 }

@@ -18,6 +18,7 @@ pub mod ensemble;
 mod error;
 pub mod layers;
 mod load;
+pub mod lora;
 pub mod metrics;
 pub mod mixture;
 pub mod ngram;

@@ -7,19 +7,40 @@ use corruptor::Pair;
 
 use crate::channel::Decoding;
 use crate::error::RestoreError;
+use crate::layers::Noise;
 use crate::restorer::Restorer;
 use crate::table::{RowTable, RowUse};
 
 /// Whether a loss is taken to learn from or to measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LossMode {
     /// With dropout, where the family has it, from this seed.
     Train {
         /// Seed of the step's randomness.
         seed: u64,
+        /// Share of each label's weight that is spread over all classes.
+        label_smoothing: f32,
     },
     /// Without any randomness.
     Eval,
+}
+
+impl LossMode {
+    /// The randomness of the pass.
+    pub fn noise(self) -> Noise {
+        match self {
+            Self::Train { seed, .. } => Noise::seeded(seed),
+            Self::Eval => Noise::none(),
+        }
+    }
+
+    /// Share of each label's weight that is spread over all classes.
+    pub fn label_smoothing(self) -> f32 {
+        match self {
+            Self::Train { label_smoothing, .. } => label_smoothing,
+            Self::Eval => 0.0,
+        }
+    }
 }
 
 /// The loss of a batch.

@@ -21,7 +21,7 @@ pub fn gradients<M: Trainable>(
 ) -> Result<Gradients, FinetuneError> {
     let parts = workers.map(batches, |index, batch| {
         let seed = micro_batch_seed(seed, step, index as u64);
-        micro_batch(model, optimizer, &batch.examples, LossMode::Train { seed })
+        micro_batch(model, optimizer, &batch.examples, LossMode::Train { seed, label_smoothing: 0.0 })
     });
     let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
     reduce(&parts, optimizer.dense.parameters(), model.tables(), workers)

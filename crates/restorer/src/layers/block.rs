@@ -2,9 +2,10 @@
 
 use candle_core::Tensor;
 
-use super::activation::swiglu;
 use super::attention::{AttentionShape, attention};
+use super::gated::{Activation, gated};
 use super::linear::Linear;
+use super::noise::Noise;
 use super::norm::RmsNorm;
 use super::params::{Init, Params};
 use super::rope::Rope;
@@ -75,16 +76,16 @@ impl Block {
         rope: &Rope,
         causal: bool,
     ) -> candle_core::Result<Tensor> {
-        let shape =
-            AttentionShape { lengths: lengths.to_vec(), heads: self.heads, kv_heads: self.kv_heads, causal };
-        let qkv = self.qkv.forward(&self.input_norm.forward(x)?)?;
+        let quiet = &Noise::none();
+        let qkv = self.qkv.forward(&self.input_norm.forward(x)?, quiet)?;
         let head_dim = qkv.dim(1)? / (self.heads + 2 * self.kv_heads);
         let (q_size, kv_size) = (self.heads * head_dim, self.kv_heads * head_dim);
-        let q = rope.apply(&qkv.narrow(1, 0, q_size)?)?;
-        let k = rope.apply(&qkv.narrow(1, q_size, kv_size)?)?;
-        let v = qkv.narrow(1, q_size + kv_size, kv_size)?;
-        let x = (x + self.output.forward(&attention(&q, &k, &v, &shape)?)?)?;
-        let hidden = swiglu(&self.gate_up.forward(&self.mlp_norm.forward(&x)?)?)?;
-        x + self.down.forward(&hidden)?
+        let q = rope.apply(&qkv.narrow(1, 0, q_size)?, q_size)?;
+        let kv = rope.apply(&qkv.narrow(1, q_size, 2 * kv_size)?, kv_size)?;
+        let shape = AttentionShape::within(lengths, self.heads, self.kv_heads, head_dim, causal);
+        let attended = attention(&q, &kv, None, &shape, (quiet, 0.0))?;
+        let x = (x + self.output.forward(&attended, quiet)?)?;
+        let hidden = self.gate_up.forward(&self.mlp_norm.forward(&x)?, quiet)?;
+        x + self.down.forward(&gated(&hidden, Activation::Silu)?, quiet)?
     }
 }

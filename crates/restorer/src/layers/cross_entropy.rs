@@ -2,34 +2,43 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor};
 
 use super::kernel::{exp, has_kernel, slice, with_values};
 
 /// Σ −log softmax(`logits`)\[target\] in nats, a scalar; `logits`: `[n, classes]`, `targets`: n class indices.
 ///
+/// With `smoothing` ε the target is worth 1 − ε and ε is spread evenly over all classes (Szegedy et al. 2016, arXiv 1512.00567).
+///
 /// # Errors
 /// If the shapes do not fit or a target is no class.
-pub fn cross_entropy_sum(logits: &Tensor, targets: &[u32]) -> Result<Tensor> {
+pub fn cross_entropy_sum(logits: &Tensor, targets: &[u32], smoothing: f32) -> Result<Tensor> {
     let (rows, classes) = logits.dims2()?;
     if rows != targets.len() || targets.iter().any(|&t| t as usize >= classes) {
         candle_core::bail!("cross entropy: {rows} × {classes} logits for {} targets", targets.len());
     }
     if has_kernel(logits) {
-        return logits.contiguous()?.apply_op1(CrossEntropyKernel { targets: targets.into() });
+        let kernel = CrossEntropyKernel { targets: targets.into(), smoothing };
+        return logits.contiguous()?.apply_op1(kernel);
     }
-    composed(logits, targets)
+    composed(&logits.to_dtype(DType::F32)?, targets, smoothing)
 }
 
-fn composed(logits: &Tensor, targets: &[u32]) -> Result<Tensor> {
+fn composed(logits: &Tensor, targets: &[u32], smoothing: f32) -> Result<Tensor> {
     let logits = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
     let normalizer = logits.exp()?.sum_keepdim(D::Minus1)?.log()?;
     let targets = Tensor::from_slice(targets, (targets.len(), 1), logits.device())?;
-    (normalizer - logits.gather(&targets, D::Minus1)?)?.sum_all()
+    let mut expected = logits.gather(&targets, D::Minus1)?;
+    if smoothing > 0.0 {
+        let mean = (logits.mean_keepdim(D::Minus1)? * f64::from(smoothing))?;
+        expected = ((expected * f64::from(1.0 - smoothing))? + mean)?;
+    }
+    (normalizer - expected)?.sum_all()
 }
 
 struct CrossEntropyKernel {
     targets: Arc<[u32]>,
+    smoothing: f32,
 }
 
 /// max and Σ exp(x − max) of a row.
@@ -47,27 +56,32 @@ fn normalizer(row: &[f32]) -> (f32, f32) {
 }
 
 #[multiversion::multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn forward(logits: &[f32], targets: &[u32]) -> f64 {
+fn forward(logits: &[f32], targets: &[u32], smoothing: f32) -> f64 {
     let classes = logits.len() / targets.len().max(1);
     let mut total = 0.0;
     for (row, &target) in logits.chunks_exact(classes.max(1)).zip(targets) {
         let (max, sum) = normalizer(row);
-        total += f64::from(max - row[target as usize]) + f64::from(sum).ln();
+        let mut expected = row[target as usize];
+        if smoothing > 0.0 {
+            let mean = row.iter().sum::<f32>() / classes as f32;
+            expected += smoothing * (mean - expected);
+        }
+        total += f64::from(max - expected) + f64::from(sum).ln();
     }
     total
 }
 
 #[multiversion::multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn backward(logits: &[f32], targets: &[u32], grad: f32, out: &mut [f32]) {
+fn backward(logits: &[f32], targets: &[u32], smoothing: f32, grad: f32, out: &mut [f32]) {
     let classes = (logits.len() / targets.len().max(1)).max(1);
     for ((row, out), &target) in logits.chunks_exact(classes).zip(out.chunks_exact_mut(classes)).zip(targets)
     {
         let (max, sum) = normalizer(row);
-        let scale = grad / sum;
+        let (scale, spread) = (grad / sum, grad * smoothing / classes as f32);
         for (out, x) in out.iter_mut().zip(row) {
-            *out = exp(x - max) * scale;
+            *out = exp(x - max) * scale - spread;
         }
-        out[target as usize] -= grad;
+        out[target as usize] -= grad * (1.0 - smoothing);
     }
 }
 
@@ -77,14 +91,14 @@ impl CustomOp1 for CrossEntropyKernel {
     }
 
     fn cpu_fwd(&self, logits: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let loss = forward(slice(logits, layout)?, &self.targets);
+        let loss = forward(slice(logits, layout)?, &self.targets, self.smoothing);
         Ok((CpuStorage::F32(vec![loss as f32]), Shape::from(())))
     }
 
     fn bwd(&self, logits: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let grad = grad.to_scalar::<f32>()?;
         let mut out = vec![0.0; logits.elem_count()];
-        with_values(logits, |logits| backward(logits, &self.targets, grad, &mut out))?;
+        with_values(logits, |logits| backward(logits, &self.targets, self.smoothing, grad, &mut out))?;
         Ok(Some(Tensor::from_vec(out, logits.shape(), logits.device())?))
     }
 }
@@ -98,16 +112,19 @@ mod tests {
     fn kernel_and_composition_agree_in_values_and_gradients() {
         let logits = random(&[6, 35], 10);
         let targets = [0, 34, 3, 3, 17, 8];
-        let fused = |v: &[Tensor]| cross_entropy_sum(&v[0], &targets);
-        assert_same(fused, |v| composed(&v[0], &targets), std::slice::from_ref(&logits), 1e-5);
-        assert_gradients(fused, &[logits]);
+        for smoothing in [0.0, 0.1] {
+            let fused = |v: &[Tensor]| cross_entropy_sum(&v[0], &targets, smoothing);
+            let composed = |v: &[Tensor]| composed(&v[0], &targets, smoothing);
+            assert_same(fused, composed, std::slice::from_ref(&logits), 1e-5);
+            assert_gradients(fused, std::slice::from_ref(&logits));
+        }
     }
 
     #[test]
     fn uniform_logits_cost_the_log_of_the_classes() {
         let logits = Tensor::zeros((3, 10), candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
-        let loss = cross_entropy_sum(&logits, &[1, 2, 3]).unwrap().to_scalar::<f32>().unwrap();
+        let loss = cross_entropy_sum(&logits, &[1, 2, 3], 0.0).unwrap().to_scalar::<f32>().unwrap();
         assert!((loss - 3.0 * 10f32.ln()).abs() < 1e-5);
-        assert!(cross_entropy_sum(&logits, &[1, 2, 10]).is_err());
+        assert!(cross_entropy_sum(&logits, &[1, 2, 10], 0.0).is_err());
     }
 }

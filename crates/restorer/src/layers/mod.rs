@@ -6,23 +6,29 @@
 //! Batches are *packed*: the tokens of all sequences stand one after the other in `[tokens, …]` tensors, beside a list
 //! of lengths. There is no padding, and what a sequence gets does not depend on its neighbours.
 
-mod activation;
+mod adapter;
 mod attention;
 mod block;
 #[cfg(test)]
 pub(crate) mod check;
 mod cross_entropy;
+mod embedding;
+mod gated;
 mod kernel;
 mod linear;
+mod noise;
 mod norm;
 mod params;
 mod rope;
 
-pub use activation::swiglu;
-pub use attention::{AttentionShape, attention};
+pub use adapter::Adapter;
+pub use attention::{AttentionShape, DistanceBias, attention};
 pub use block::{Block, BlockConfig};
 pub use cross_entropy::cross_entropy_sum;
+pub use embedding::Embedding;
+pub use gated::{Activation, gated};
 pub use linear::Linear;
+pub use noise::Noise;
 pub use norm::RmsNorm;
-pub use params::{Init, Params};
-pub use rope::Rope;
+pub use params::{Init, NamedParams, Params};
+pub use rope::{Rope, RopeFrequencies};

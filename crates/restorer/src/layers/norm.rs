@@ -1,6 +1,6 @@
 //! Root mean square normalization (Zhang and Sennrich 2019, arXiv 1910.07467).
 
-use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor};
 
 use super::kernel::{has_kernel, slice, with_values};
 use super::params::{Init, Params};
@@ -33,9 +33,12 @@ impl RmsNorm {
         self.composed(x)
     }
 
+    /// In float32 whatever the type of `x`.
     fn composed(&self, x: &Tensor) -> Result<Tensor> {
-        let square = x.sqr()?.mean_keepdim(D::Minus1)?;
-        x.broadcast_div(&(square + f64::from(self.eps))?.sqrt()?)?.broadcast_mul(&self.weight)
+        let wide = x.to_dtype(DType::F32)?;
+        let square = wide.sqr()?.mean_keepdim(D::Minus1)?;
+        let scaled = wide.broadcast_div(&(square + f64::from(self.eps))?.sqrt()?)?;
+        scaled.broadcast_mul(&self.weight.to_dtype(DType::F32)?)?.to_dtype(x.dtype())
     }
 }
 

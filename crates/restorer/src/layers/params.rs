@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use corruptor::RecordStream;
 
+use super::adapter::Adapter;
 use crate::error::RestoreError;
+use crate::lora::LoraConfig;
 
 /// How a new parameter begins.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,10 +19,53 @@ pub enum Init {
     Deviation(f32),
 }
 
+/// Where parameters come from.
 #[derive(Debug)]
 enum Origin {
     New { seed: u64 },
     File { path: PathBuf, family: &'static str, tensors: HashMap<String, Tensor> },
+}
+
+impl Origin {
+    /// The parameter `name` of `shape`, float32, on `device`.
+    fn get(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        init: Init,
+        device: &Device,
+    ) -> Result<Tensor, RestoreError> {
+        let (path, family, tensors) = match self {
+            Self::New { seed } => return Ok(initial(*seed, name, shape, init, device)?),
+            Self::File { path, family, tensors } => (path, family, tensors),
+        };
+        let Some(tensor) = tensors.remove(name) else {
+            let name = name.to_owned();
+            return Err(RestoreError::MissingTensor { path: path.clone(), name, family });
+        };
+        if tensor.dims() != shape {
+            let (name, found, wanted) = (name.to_owned(), tensor.dims().to_vec(), shape.to_vec());
+            return Err(RestoreError::TensorShape { path: path.clone(), name, found, wanted });
+        }
+        Ok(tensor.to_dtype(DType::F32)?.to_device(device)?)
+    }
+}
+
+/// The low-rank updates of a model under construction.
+#[derive(Debug)]
+struct Adapters {
+    config: LoraConfig,
+    origin: Origin,
+    found: usize,
+}
+
+/// The parameters that a model was made of.
+#[derive(Debug, Default)]
+pub struct NamedParams {
+    /// What learns, by the names of `model.safetensors`, or of `adapter_model.safetensors`.
+    pub vars: BTreeMap<String, Var>,
+    /// What stays as it is, by the names of `model.safetensors`.
+    pub frozen: BTreeMap<String, Tensor>,
 }
 
 /// Hands out the parameters of a model under dotted names, each once, and keeps them.
@@ -29,18 +74,15 @@ pub struct Params {
     origin: Origin,
     device: Device,
     prefix: Vec<String>,
-    vars: BTreeMap<String, Var>,
+    frozen_dtype: Option<DType>,
+    adapters: Option<Adapters>,
+    named: NamedParams,
 }
 
 impl Params {
     /// For a new model: every parameter drawn from its own stream of `seed`.
     pub fn random(seed: u64, device: &Device) -> Self {
-        Self {
-            origin: Origin::New { seed },
-            device: device.clone(),
-            prefix: Vec::new(),
-            vars: BTreeMap::new(),
-        }
+        Self::of(Origin::New { seed }, device)
     }
 
     /// For a checkpoint's tensors; `path` and `family` stand in error messages.
@@ -50,8 +92,47 @@ impl Params {
         tensors: HashMap<String, Tensor>,
         device: &Device,
     ) -> Self {
-        let origin = Origin::File { path, family, tensors };
-        Self { origin, device: device.clone(), prefix: Vec::new(), vars: BTreeMap::new() }
+        Self::of(Origin::File { path, family, tensors }, device)
+    }
+
+    fn of(origin: Origin, device: &Device) -> Self {
+        Self {
+            origin,
+            device: device.clone(),
+            prefix: Vec::new(),
+            frozen_dtype: None,
+            adapters: None,
+            named: NamedParams::default(),
+        }
+    }
+
+    /// The parameters handed out from now on do not learn, and are kept as `dtype`.
+    #[must_use]
+    pub fn frozen_as(self, dtype: DType) -> Self {
+        Self { frozen_dtype: Some(dtype), ..self }
+    }
+
+    /// Adds new low-rank updates (A random, B zero) to the maps that `config` names.
+    #[must_use]
+    pub fn with_new_adapters(self, config: LoraConfig, seed: u64) -> Self {
+        Self { adapters: Some(Adapters { config, origin: Origin::New { seed }, found: 0 }), ..self }
+    }
+
+    /// Adds the low-rank updates of an adapter's file.
+    #[must_use]
+    pub fn with_adapters(
+        self,
+        config: LoraConfig,
+        path: PathBuf,
+        tensors: HashMap<String, Tensor>,
+    ) -> Self {
+        let origin = Origin::File { path, family: "LoRA", tensors };
+        Self { adapters: Some(Adapters { config, origin, found: 0 }), ..self }
+    }
+
+    /// Whether what is handed out does not learn.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.frozen_dtype.is_some()
     }
 
     /// Calls `f` with `name` added to the prefix.
@@ -69,35 +150,72 @@ impl Params {
         result
     }
 
-    /// The parameter `name` under the current prefix, of `shape`, float32.
+    /// The parameter `name` under the current prefix, of `shape`, float32 unless it is frozen as another type.
     ///
     /// # Errors
     /// If a checkpoint lacks it or has it in another shape.
     pub fn get(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Tensor, RestoreError> {
         let name = self.prefix.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".");
-        let tensor = match &self.origin {
-            Origin::New { seed } => initial(*seed, &name, shape, init, &self.device)?,
-            Origin::File { path, family, tensors } => {
-                let Some(tensor) = tensors.get(&name) else {
-                    return Err(RestoreError::MissingTensor { path: path.clone(), name, family });
-                };
-                if tensor.dims() != shape {
-                    let (found, wanted) = (tensor.dims().to_vec(), shape.to_vec());
-                    return Err(RestoreError::TensorShape { path: path.clone(), name, found, wanted });
-                }
-                tensor.to_dtype(candle_core::DType::F32)?.to_device(&self.device)?
-            }
-        };
+        let tensor = self.origin.get(&name, shape, init, &self.device)?;
+        if let Some(dtype) = self.frozen_dtype {
+            let tensor = tensor.to_dtype(dtype)?.detach();
+            self.named.frozen.insert(name, tensor.clone());
+            return Ok(tensor);
+        }
         let var = Var::from_tensor(&tensor)?;
         let tensor = var.as_tensor().clone();
-        self.vars.insert(name, var);
+        self.named.vars.insert(name, var);
         Ok(tensor)
     }
 
-    /// All parameters that were handed out, by name.
-    pub fn into_vars(self) -> BTreeMap<String, Var> {
-        self.vars
+    /// The low-rank update of the map under the current prefix, if it is to have one.
+    pub(super) fn adapter(&mut self, input: usize, output: usize) -> Result<Option<Adapter>, RestoreError> {
+        let Some(adapters) = &mut self.adapters else { return Ok(None) };
+        let module = self.prefix.join(".");
+        let Some(rank) = adapters.config.rank_of(&module) else { return Ok(None) };
+        adapters.found += 1;
+        // PEFT draws A as torch.nn.Linear does: uniform within ±1/√in, which is a deviation of 1/√(3 in).
+        let deviation = Init::Deviation((3.0 * input as f32).sqrt().recip());
+        let mut matrix = |half: &str, shape: &[usize], init: Init| -> Result<Tensor, RestoreError> {
+            let name = format!("base_model.model.{module}.lora_{half}.weight");
+            let var = Var::from_tensor(&adapters.origin.get(&name, shape, init, &self.device)?)?;
+            let tensor = var.as_tensor().clone();
+            self.named.vars.insert(name, var);
+            Ok(tensor)
+        };
+        let a = matrix("A", &[rank, input], deviation)?;
+        let b = matrix("B", &[output, rank], Init::Constant(0.0))?;
+        let scale = adapters.config.scale_of(&module, rank);
+        Ok(Some(Adapter { a, b, scale, dropout: adapters.config.lora_dropout }))
     }
+
+    /// All parameters that were handed out.
+    ///
+    /// # Errors
+    /// If a file holds tensors that the model has no place for: then it is another family's, or another base's.
+    pub fn finish(self) -> Result<NamedParams, RestoreError> {
+        if let Some(Adapters { config, found: 0, .. }) = &self.adapters {
+            return Err(RestoreError::NoTargets { targets: config.target_modules.to_string() });
+        }
+        for origin in [Some(self.origin), self.adapters.map(|a| a.origin)].into_iter().flatten() {
+            let Origin::File { path, family, tensors } = origin else { continue };
+            let mut names: Vec<String> =
+                tensors.into_keys().filter(|name| !is_redundant(name)).collect();
+            names.sort_unstable();
+            if !names.is_empty() {
+                return Err(RestoreError::UnusedTensors { path, family, names });
+            }
+        }
+        Ok(self.named)
+    }
+}
+
+/// Tensors that some writers store although others imply them: tied embeddings, and tables of frequencies.
+fn is_redundant(name: &str) -> bool {
+    name.ends_with("embed_tokens.weight")
+        || name.ends_with("rotary_emb.inv_freq")
+        || name == "lm_head.weight"
+        || name == "shared.weight"
 }
 
 fn initial(

@@ -25,7 +25,7 @@ impl Trainable for Tagger {
         example.text.len() + 1
     }
 
-    fn loss(&self, batch: &[&Example], _: LossMode) -> Result<BatchLoss, RestoreError> {
+    fn loss(&self, batch: &[&Example], mode: LossMode) -> Result<BatchLoss, RestoreError> {
         let mut rows = FeatureRows::default();
         for example in batch {
             rows.push(&example.text, self.config().table_rows);
@@ -37,7 +37,7 @@ impl Trainable for Tagger {
 
         // Every byte has a class; the token after the last byte always stays.
         let classes: Vec<u32> = batch.iter().flat_map(|e| e.bytes.iter().copied().chain([KEEP])).collect();
-        let mut loss = cross_entropy_sum(&self.network().byte_logits(&hidden)?, &classes)?;
+        let mut loss = cross_entropy_sum(&self.network().byte_logits(&hidden)?, &classes, mode.label_smoothing())?;
         let mut labels = classes.len();
         for (slot, (tokens, classes)) in self.gap_labels(batch).into_iter().enumerate() {
             if classes.is_empty() {
@@ -46,7 +46,8 @@ impl Trainable for Tagger {
             let all = tokens.len() == hidden.dim(0)?;
             let index = Tensor::new(tokens, self.device())?;
             let hidden = if all { hidden.clone() } else { hidden.index_select(&index, 0)? };
-            loss = (loss + cross_entropy_sum(&self.network().gap_logits(&hidden, slot)?, &classes)?)?;
+            let logits = self.network().gap_logits(&hidden, slot)?;
+            loss = (loss + cross_entropy_sum(&logits, &classes, mode.label_smoothing())?)?;
             labels += classes.len();
         }
         let rows = vec![

@@ -8,7 +8,7 @@ use super::config::TaggerConfig;
 use super::features::{BYTE_FEATURES, BYTE_ROWS, FeatureRows, NGRAM_FEATURES};
 use super::labels::{BYTE_CLASSES, GAP_CLASSES};
 use crate::error::RestoreError;
-use crate::layers::{Block, BlockConfig, Init, Linear, Params, RmsNorm, Rope};
+use crate::layers::{Block, BlockConfig, Init, Linear, Noise, Params, RmsNorm, Rope, RopeFrequencies};
 use crate::table::RowTable;
 
 /// The network without its tables.
@@ -20,8 +20,7 @@ pub(super) struct Network {
     norm: RmsNorm,
     byte_head: Linear,
     gap_heads: Vec<Linear>,
-    head_dim: usize,
-    rope_theta: f64,
+    frequencies: RopeFrequencies,
     vars: BTreeMap<String, Var>,
 }
 
@@ -74,11 +73,10 @@ impl Network {
             gap_heads: (0..config.insertion_slots)
                 .map(|slot| p.scope(format!("gap_heads.{slot}"), |p| head(p, GAP_CLASSES)))
                 .collect::<Result<_, _>>()?,
-            head_dim: d / config.num_attention_heads,
-            rope_theta: config.rope_theta,
+            frequencies: RopeFrequencies::new(d / config.num_attention_heads, config.rope_theta),
             vars: BTreeMap::new(),
         };
-        Ok(Self { vars: params.into_vars(), ..network })
+        Ok(Self { vars: params.finish()?.vars, ..network })
     }
 
     /// Sets the biases of a new model so that it leaves texts alone: classes that stay weigh e^7 to 1.
@@ -101,9 +99,9 @@ impl Network {
         lengths: &[usize],
     ) -> candle_core::Result<Tensor> {
         let tokens: usize = lengths.iter().sum();
-        let input = |rows: &Tensor, linear: &Linear| linear.forward(&rows.reshape((tokens, ()))?);
+        let input = |rows: &Tensor, linear: &Linear| linear.forward(&rows.reshape((tokens, ()))?, &Noise::none());
         let mut x = (input(byte_rows, &self.byte_input)? + input(ngram_rows, &self.ngram_input)?)?;
-        let rope = Rope::new(lengths, self.head_dim, self.rope_theta);
+        let rope = Rope::new(lengths, &self.frequencies);
         for block in &self.blocks {
             x = block.forward(&x, lengths, &rope, false)?;
         }
@@ -112,12 +110,12 @@ impl Network {
 
     /// Logits of the byte classes: `[n, hidden_size]` → `[n, BYTE_CLASSES]`.
     pub(super) fn byte_logits(&self, hidden: &Tensor) -> candle_core::Result<Tensor> {
-        self.byte_head.forward(hidden)
+        self.byte_head.forward(hidden, &Noise::none())
     }
 
     /// Logits of one insertion slot: `[n, hidden_size]` → `[n, GAP_CLASSES]`.
     pub(super) fn gap_logits(&self, hidden: &Tensor, slot: usize) -> candle_core::Result<Tensor> {
-        self.gap_heads[slot].forward(hidden)
+        self.gap_heads[slot].forward(hidden, &Noise::none())
     }
 
     /// The trainable tensors by name.

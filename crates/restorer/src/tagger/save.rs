@@ -130,7 +130,7 @@ pub(super) fn read(files: &CheckpointFiles) -> Result<Loaded, RestoreError> {
         vec![RowTable::new(BYTE_TABLE_NAME, dim, bytes), RowTable::new(NGRAM_TABLE_NAME, dim, ngrams)];
     let mut dense = HashMap::new();
     for (name, view) in tensors.tensors() {
-        if view.dtype() == Dtype::F32 {
+        if view.dtype() == Dtype::F32 && ![BYTE_TABLE_NAME, NGRAM_SCALE_NAME].contains(&name.as_str()) {
             let tensor = Tensor::from_vec(floats(view.data()), view.shape(), &Device::Cpu)?;
             dense.insert(name, tensor);
         }
