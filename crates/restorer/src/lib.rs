@@ -13,6 +13,7 @@
 mod bytes;
 pub mod channel;
 pub mod checkpoint;
+pub mod decoder;
 mod device;
 pub mod ensemble;
 mod error;
@@ -26,6 +27,7 @@ pub mod prior;
 mod restorer;
 mod rounds;
 mod table;
+pub mod t5;
 pub mod tagger;
 mod threads;
 pub mod train;

@@ -9,6 +9,7 @@
 mod adapter;
 mod attention;
 mod block;
+mod cache;
 #[cfg(test)]
 pub(crate) mod check;
 mod cross_entropy;
@@ -24,6 +25,7 @@ mod rope;
 pub use adapter::Adapter;
 pub use attention::{AttentionShape, DistanceBias, attention};
 pub use block::{Block, BlockConfig};
+pub use cache::KvCache;
 pub use cross_entropy::cross_entropy_sum;
 pub use embedding::Embedding;
 pub use gated::{Activation, gated};

@@ -131,7 +131,7 @@ impl Params {
     }
 
     /// Whether what is handed out does not learn.
-    pub(super) fn is_frozen(&self) -> bool {
+    pub fn is_frozen(&self) -> bool {
         self.frozen_dtype.is_some()
     }
 

@@ -179,7 +179,9 @@ impl AttentionKernel {
     /// The bias as the kernel reads it; every distance of the batch must have a column.
     fn bias<'a>(&self, values: &'a [f32]) -> Result<BiasView<'a>> {
         let (distances, zero) = (values.len() / self.shape.heads.max(1), self.zero.unwrap_or(0));
-        let reach = |tile: &Tile| tile.position + tile.rows <= zero + 1 && zero + tile.keys <= distances;
+        let reach = |tile: &Tile| {
+            tile.position + tile.rows <= zero + 1 && zero + tile.keys <= distances + tile.position
+        };
         if !self.tiles().iter().all(reach) {
             candle_core::bail!("a bias of {distances} distances, {zero} of them behind, is too short");
         }

@@ -1,0 +1,239 @@
+//! The network of T5.
+
+use candle_core::{DType, Device, Result, Tensor};
+
+use super::bias::RelativeBias;
+use super::config::T5Config;
+use super::layers::{Attention, FeedForward, Sight};
+use crate::error::RestoreError;
+use crate::layers::{DistanceBias, Embedding, Init, KvCache, Linear, Noise, Params, RmsNorm};
+
+/// An encoder–decoder: source tokens in, logits of target tokens out.
+#[derive(Debug)]
+pub struct T5 {
+    config: T5Config,
+    dtype: DType,
+    embedding: Embedding,
+    encoder: Vec<EncoderLayer>,
+    encoder_bias: RelativeBias,
+    encoder_norm: RmsNorm,
+    decoder: Vec<DecoderLayer>,
+    decoder_bias: RelativeBias,
+    decoder_norm: RmsNorm,
+    head: Linear,
+}
+
+#[derive(Debug)]
+struct EncoderLayer {
+    norm: RmsNorm,
+    attention: Attention,
+    feed_forward: FeedForward,
+}
+
+#[derive(Debug)]
+struct DecoderLayer {
+    norm: RmsNorm,
+    attention: Attention,
+    cross_norm: RmsNorm,
+    cross: Attention,
+    feed_forward: FeedForward,
+}
+
+/// What a sequence under generation has seen: a cache a layer of the decoder, and the encoder's keys and values.
+#[derive(Debug)]
+pub struct T5Cache {
+    own: Vec<KvCache>,
+    source: Vec<Tensor>,
+}
+
+impl T5 {
+    /// Reads or makes the parameters; `dtype` is what the network computes in.
+    ///
+    /// # Errors
+    /// If a parameter is missing or has another shape.
+    pub fn new(p: &mut Params, config: T5Config, dtype: DType) -> std::result::Result<Self, RestoreError> {
+        let (d, eps) = (config.d_model, config.layer_norm_epsilon);
+        let norm = |p: &mut Params, name: &str| p.scope(name, |p| RmsNorm::new(p, d, eps));
+        let c = &config;
+        let embedding = p.scope("shared", |p| Embedding::new(p, c.vocab_size, d, Init::Deviation(1.0)))?;
+        let encoder = (0..c.encoder_layers)
+            .map(|i| p.scope(format!("encoder.block.{i}"), |p| EncoderLayer::new(p, c)))
+            .collect::<std::result::Result<_, _>>()?;
+        let decoder = (0..c.decoder_layers)
+            .map(|i| p.scope(format!("decoder.block.{i}"), |p| DecoderLayer::new(p, c)))
+            .collect::<std::result::Result<_, _>>()?;
+        let bias = |p: &mut Params, stack: &str, bidirectional: bool| {
+            let name = format!("{stack}.block.0.layer.0.SelfAttention.relative_attention_bias");
+            p.scope(name, |p| RelativeBias::new(p, c, bidirectional))
+        };
+        let head = if c.tied {
+            Linear::of_weight(embedding.weight().clone(), p.is_frozen())
+        } else {
+            p.scope("lm_head", |p| Linear::new(p, d, c.vocab_size, Init::Deviation((d as f32).sqrt().recip())))?
+        };
+        Ok(Self {
+            embedding,
+            encoder,
+            decoder,
+            encoder_bias: bias(p, "encoder", true)?,
+            decoder_bias: bias(p, "decoder", false)?,
+            encoder_norm: norm(p, "encoder.final_layer_norm")?,
+            decoder_norm: norm(p, "decoder.final_layer_norm")?,
+            head,
+            dtype,
+            config,
+        })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &T5Config {
+        &self.config
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> &Device {
+        self.embedding.weight().device()
+    }
+
+    fn embed(&self, tokens: &[u32], noise: &Noise) -> Result<Tensor> {
+        noise.dropout(&self.embedding.forward(tokens)?.to_dtype(self.dtype)?, self.config.dropout_rate)
+    }
+
+    /// The encoder's hidden states `[tokens, d_model]` of packed sources of `lengths` tokens.
+    ///
+    /// # Errors
+    /// If the tensor library fails.
+    pub fn encode(&self, tokens: &[u32], lengths: &[usize], noise: &Noise) -> Result<Tensor> {
+        let bias = self.encoder_bias.by_distance(longest(lengths))?;
+        let sight = Sight { queries: lengths, keys: lengths, causal: false, bias: Some(&bias) };
+        let mut x = self.embed(tokens, noise)?;
+        for layer in &self.encoder {
+            let (q, kv) = layer.attention.own(&layer.norm.forward(&x)?, noise)?;
+            let attended = layer.attention.attend(&q, &kv, &sight, noise)?;
+            x = (x + noise.dropout(&attended, self.config.dropout_rate)?)?;
+            x = layer.feed_forward.forward(&x, noise)?;
+        }
+        noise.dropout(&self.encoder_norm.forward(&x)?, self.config.dropout_rate)
+    }
+
+    /// The decoder's hidden states `[tokens, d_model]` of packed targets of `lengths` tokens, beside encoded sources of
+    /// `source_lengths`.
+    ///
+    /// # Errors
+    /// If the tensor library fails.
+    pub fn decode(
+        &self,
+        tokens: &[u32],
+        lengths: &[usize],
+        source: &Tensor,
+        source_lengths: &[usize],
+        noise: &Noise,
+    ) -> Result<Tensor> {
+        let bias = self.decoder_bias.by_distance(longest(lengths))?;
+        let own = Sight { queries: lengths, keys: lengths, causal: true, bias: Some(&bias) };
+        let across = Sight { queries: lengths, keys: source_lengths, causal: false, bias: None };
+        let dropout = self.config.dropout_rate;
+        let mut x = self.embed(tokens, noise)?;
+        for layer in &self.decoder {
+            let (q, kv) = layer.attention.own(&layer.norm.forward(&x)?, noise)?;
+            x = (x + noise.dropout(&layer.attention.attend(&q, &kv, &own, noise)?, dropout)?)?;
+            let q = layer.cross.queries(&layer.cross_norm.forward(&x)?, noise)?;
+            let kv = layer.cross.keys_values(source, noise)?;
+            x = (x + noise.dropout(&layer.cross.attend(&q, &kv, &across, noise)?, dropout)?)?;
+            x = layer.feed_forward.forward(&x, noise)?;
+        }
+        noise.dropout(&self.decoder_norm.forward(&x)?, dropout)
+    }
+
+    /// Starts the generation of a target for one encoded source.
+    ///
+    /// # Errors
+    /// If the tensor library fails.
+    pub fn start(&self, source: &Tensor) -> Result<T5Cache> {
+        let quiet = &Noise::none();
+        let of_layer = |layer: &DecoderLayer| layer.cross.keys_values(source, quiet)?.contiguous();
+        Ok(T5Cache {
+            own: self.decoder.iter().map(|_| KvCache::default()).collect(),
+            source: self.decoder.iter().map(of_layer).collect::<Result<_>>()?,
+        })
+    }
+
+    /// Hidden states of further tokens of several targets, whose caches grow: `lengths[i]` tokens for `caches[i]`.
+    ///
+    /// # Errors
+    /// If the tensor library fails.
+    pub fn extend(&self, tokens: &[u32], lengths: &[usize], caches: &mut [&mut T5Cache]) -> Result<Tensor> {
+        let quiet = &Noise::none();
+        let seen = |cache: &T5Cache| cache.own.first().map_or(0, KvCache::tokens);
+        let totals: Vec<usize> = caches.iter().zip(lengths).map(|(cache, n)| seen(cache) + n).collect();
+        let bias = self.decoder_bias.by_distance(longest(&totals))?;
+        let mut x = self.embed(tokens, quiet)?;
+        for (number, layer) in self.decoder.iter().enumerate() {
+            let (q, kv) = layer.attention.own(&layer.norm.forward(&x)?, quiet)?;
+            let mut outputs = Vec::with_capacity(lengths.len());
+            let mut first = 0;
+            for (cache, &length) in caches.iter_mut().zip(lengths) {
+                let all = cache.own[number].append(&kv.narrow(0, first, length)?)?;
+                let (queries, keys) = ([length], [all.dim(0)?]);
+                let sight = Sight { queries: &queries, keys: &keys, causal: true, bias: Some(&bias) };
+                outputs.push(layer.attention.attend(&q.narrow(0, first, length)?, &all, &sight, quiet)?);
+                first += length;
+            }
+            x = (x + Tensor::cat(&outputs, 0)?)?;
+            let q = layer.cross.queries(&layer.cross_norm.forward(&x)?, quiet)?;
+            let mut outputs = Vec::with_capacity(lengths.len());
+            let mut first = 0;
+            for (cache, &length) in caches.iter().zip(lengths) {
+                let source = &cache.source[number];
+                let (queries, keys) = ([length], [source.dim(0)?]);
+                let sight = Sight { queries: &queries, keys: &keys, causal: false, bias: None };
+                outputs.push(layer.cross.attend(&q.narrow(0, first, length)?, source, &sight, quiet)?);
+                first += length;
+            }
+            x = (x + Tensor::cat(&outputs, 0)?)?;
+            x = layer.feed_forward.forward(&x, quiet)?;
+        }
+        self.decoder_norm.forward(&x)
+    }
+
+    /// `[n, d_model]` → `[n, vocab_size]`.
+    ///
+    /// # Errors
+    /// If the tensor library fails.
+    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        let quiet = &Noise::none();
+        if self.config.tied {
+            let scaled = (hidden * f64::from((self.config.d_model as f32).sqrt().recip()))?;
+            return self.head.forward(&scaled, quiet);
+        }
+        self.head.forward(hidden, quiet)
+    }
+}
+
+impl EncoderLayer {
+    fn new(p: &mut Params, config: &T5Config) -> std::result::Result<Self, RestoreError> {
+        let norm = |p: &mut Params| RmsNorm::new(p, config.d_model, config.layer_norm_epsilon);
+        Ok(Self {
+            norm: p.scope("layer.0.layer_norm", norm)?,
+            attention: p.scope("layer.0.SelfAttention", |p| Attention::new(p, config))?,
+            feed_forward: p.scope("layer.1", |p| FeedForward::new(p, config))?,
+        })
+    }
+}
+
+impl DecoderLayer {
+    fn new(p: &mut Params, config: &T5Config) -> std::result::Result<Self, RestoreError> {
+        let norm = |p: &mut Params| RmsNorm::new(p, config.d_model, config.layer_norm_epsilon);
+        Ok(Self {
+            norm: p.scope("layer.0.layer_norm", norm)?,
+            attention: p.scope("layer.0.SelfAttention", |p| Attention::new(p, config))?,
+            cross_norm: p.scope("layer.1.layer_norm", norm)?,
+            cross: p.scope("layer.1.EncDecAttention", |p| Attention::new(p, config))?,
+            feed_forward: p.scope("layer.2", |p| FeedForward::new(p, config))?,
+        })
+    }
+}
+
+fn longest(lengths: &[usize]) -> usize {
+    lengths.iter().copied().max().unwrap_or(0)
+}
