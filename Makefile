@@ -52,6 +52,10 @@ format: setup ## format the Rust and the Python code
 fuzz: ## run every fuzz target for MINUTES=10 minutes (TARGETS="csv jsonl": only these)
 	@scripts/fuzz $(TARGETS)
 
+.PHONY: peers
+peers: ## compare with transformers and peft: installs them (6 GB) and makes the fixtures of crates/restorer again
+	"$$(scripts/peers)/bin/python" -m pytest tests/peers
+
 .PHONY: demo
 demo: setup ## the whole path on real text, some 20 minutes on two cores (DEMO_MINUTES=4 of training, DEMO_TEXTS=folder of your own)
 	$(venv)/python scripts/demo.py
