@@ -30,7 +30,8 @@ pub const RESTORER_VERSION: u32 = 1;
 pub struct RestorerJson {
     /// [`RESTORER_VERSION`].
     pub version: u32,
-    /// What the model does with a text: `"edit"` for families that propose edits over the bytes.
+    /// What the model does with a text: `"edit"` for families that propose edits over the bytes, `"rewrite"` for those that
+    /// write it again, `"channel"` for priors.
     pub task: String,
     /// Bytes that the model sees at once.
     pub window_bytes: usize,
@@ -46,6 +47,12 @@ pub struct RestorerJson {
     pub unicode: (u64, u64, u64),
     /// The resolved recipe, as TOML.
     pub recipe: String,
+    /// Of an autoregressive model: what it reads, with `{text}` in the place of the corrupted text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Of an adapter: digest of the model that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
     /// What an ensemble consists of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<PartJson>,
@@ -69,6 +76,8 @@ impl RestorerJson {
             min_confidence: meta.min_confidence,
             unicode: UNICODE_VERSION,
             recipe: meta.recipe.clone(),
+            prompt: None,
+            base: None,
             parts,
             decoding: meta.decoding,
             metrics: meta.metrics.clone(),

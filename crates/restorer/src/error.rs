@@ -58,6 +58,18 @@ pub enum RestoreError {
         /// Their names, sorted.
         names: Vec<String>,
     },
+    /// An adapter was made for another model than the one at its side.
+    #[error(
+        "{path}: the adapter was trained on a model with digest {wanted}…, but this one has {found}…; put that model in its place"
+    )]
+    OtherBase {
+        /// The model's weights file.
+        path: PathBuf,
+        /// First digits of the model's digest.
+        found: String,
+        /// First digits of the digest that the adapter names.
+        wanted: String,
+    },
     /// No map of the model has a name that the adapter's targets select.
     #[error("no linear map of the model is one of the adapter's target modules ({targets})")]
     NoTargets {

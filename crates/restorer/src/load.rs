@@ -10,6 +10,7 @@ use crate::checkpoint::{CONFIG, CheckpointFiles};
 use crate::device::DeviceChoice;
 use crate::ensemble;
 use crate::error::RestoreError;
+use crate::lm::{self, LanguageModel};
 use crate::ngram;
 use crate::restorer::Restorer;
 use crate::tagger::{self, Tagger};
@@ -43,6 +44,12 @@ impl LoadOptions {
 /// # Errors
 /// If the checkpoint cannot be read, is of an unknown family, or lacks a tensor (the error names it).
 pub fn load(dir: &Path, options: &LoadOptions) -> Result<Box<dyn Restorer>, RestoreError> {
+    if let Some(family) = lm::family_of(dir)? {
+        if options.channel.is_some() {
+            return Err(RestoreError::NoChannel { family });
+        }
+        return Ok(Box::new(LanguageModel::load(dir, options)?));
+    }
     load_files(&CheckpointFiles::read(dir)?, options)
 }
 
@@ -68,10 +75,12 @@ fn load_files(files: &CheckpointFiles, options: &LoadOptions) -> Result<Box<dyn 
         other => Err(RestoreError::Format {
             path: files.path(CONFIG),
             message: format!(
-                "model_type is \"{other}\"; known are \"{}\", \"{}\" and \"{}\"",
-                tagger::MODEL_TYPE,
-                ngram::MODEL_TYPE,
-                ensemble::MODEL_TYPE
+                "model_type is \"{other}\"; known are {}",
+                [tagger::MODEL_TYPE, ngram::MODEL_TYPE, ensemble::MODEL_TYPE]
+                    .into_iter()
+                    .chain(lm::Network::model_types())
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ),
         }),
     }

@@ -101,7 +101,8 @@ fn yarn(
     let dim = head_dim as f64;
     // The pair that turns so many times over the original length.
     let pair = |turns: f64| dim * (original / (turns * 2.0 * PI)).ln() / (2.0 * theta.ln());
-    let (mut low, mut high) = (pair(scaling.beta_fast.unwrap_or(32.0)), pair(scaling.beta_slow.unwrap_or(1.0)));
+    let (mut low, mut high) =
+        (pair(scaling.beta_fast.unwrap_or(32.0)), pair(scaling.beta_slow.unwrap_or(1.0)));
     if scaling.truncate.unwrap_or(true) {
         (low, high) = (low.floor(), high.ceil());
     }
@@ -134,7 +135,9 @@ mod tests {
     #[test]
     fn what_is_missing_or_unknown_is_named() {
         let message = |json: &str| parsed(json).unwrap_err().to_string();
-        assert!(message(r#"{"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}"#).contains("original_max"));
+        assert!(
+            message(r#"{"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}"#).contains("original_max")
+        );
         assert!(message(r#"{"rope_scaling": {"rope_type": "longrope"}}"#).contains("longrope"));
     }
 }

@@ -5,4 +5,4 @@ mod frequencies;
 mod network;
 
 pub use config::{DecoderConfig, MODEL_TYPES};
-pub use network::Decoder;
+pub use network::{Decoder, DecoderCache};

@@ -5,7 +5,8 @@ use candle_core::{DType, Device, Result, Tensor};
 use super::config::DecoderConfig;
 use crate::error::RestoreError;
 use crate::layers::{
-    Activation, AttentionShape, Embedding, Init, KvCache, Linear, Noise, Params, RmsNorm, Rope, attention, gated,
+    Activation, AttentionShape, Embedding, Init, KvCache, Linear, Noise, Params, RmsNorm, Rope, attention,
+    gated,
 };
 
 /// A decoder: tokens in, logits out.
@@ -42,7 +43,11 @@ impl Decoder {
     ///
     /// # Errors
     /// If a parameter is missing or has another shape.
-    pub fn new(p: &mut Params, config: DecoderConfig, dtype: DType) -> std::result::Result<Self, RestoreError> {
+    pub fn new(
+        p: &mut Params,
+        config: DecoderConfig,
+        dtype: DType,
+    ) -> std::result::Result<Self, RestoreError> {
         let deviation = Init::Deviation(config.initializer_range);
         let (vocab, hidden) = (config.vocab_size, config.hidden_size);
         let embedding = p.scope("model.embed_tokens", |p| Embedding::new(p, vocab, hidden, deviation))?;
@@ -94,9 +99,15 @@ impl Decoder {
     ///
     /// # Errors
     /// If the tensor library fails.
-    pub fn extend(&self, tokens: &[u32], lengths: &[usize], caches: &mut [&mut DecoderCache]) -> Result<Tensor> {
+    pub fn extend(
+        &self,
+        tokens: &[u32],
+        lengths: &[usize],
+        caches: &mut [&mut DecoderCache],
+    ) -> Result<Tensor> {
         let quiet = &Noise::none();
-        let starts: Vec<usize> = caches.iter().map(|cache| cache.first().map_or(0, KvCache::tokens)).collect();
+        let starts: Vec<usize> =
+            caches.iter().map(|cache| cache.first().map_or(0, KvCache::tokens)).collect();
         let positions = starts.iter().zip(lengths).map(|(&start, &length)| start..start + length);
         let rope = Rope::at(positions, &self.config.frequencies);
         let mut x = self.embedding.forward(tokens)?.to_dtype(self.dtype)?;
@@ -107,7 +118,8 @@ impl Decoder {
                 let mut first = 0;
                 for (cache, &length) in caches.iter_mut().zip(lengths) {
                     let all = cache[number].append(&kv.narrow(0, first, length)?)?;
-                    let mut shape = AttentionShape::within(&[length], num_heads, num_kv_heads, head_dim, true);
+                    let mut shape =
+                        AttentionShape::within(&[length], num_heads, num_kv_heads, head_dim, true);
                     shape.keys = vec![all.dim(0)?];
                     outputs.push(attention(&q.narrow(0, first, length)?, &all, None, &shape, (quiet, 0.0))?);
                     first += length;

@@ -32,7 +32,8 @@ impl KvCache {
         let needed = self.tokens + rows;
         let capacity = self.memory.as_ref().map_or(0, |memory| memory.dims()[0]);
         if needed > capacity {
-            let grown = Tensor::zeros((needed.next_power_of_two().max(LEAST_ROWS), width), kv.dtype(), kv.device())?;
+            let grown =
+                Tensor::zeros((needed.next_power_of_two().max(LEAST_ROWS), width), kv.dtype(), kv.device())?;
             if let Some(memory) = self.memory.as_ref().filter(|_| self.tokens > 0) {
                 grown.slice_set(&memory.narrow(0, 0, self.tokens)?.contiguous()?, 0, 0)?;
             }

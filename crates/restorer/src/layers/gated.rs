@@ -18,7 +18,11 @@ pub enum Activation {
 /// # Errors
 /// If the last dimension is odd.
 pub fn gated(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    if has_kernel(x) { x.contiguous()?.apply_op1(GatedKernel { activation }) } else { composed(x, activation) }
+    if has_kernel(x) {
+        x.contiguous()?.apply_op1(GatedKernel { activation })
+    } else {
+        composed(x, activation)
+    }
 }
 
 fn composed(x: &Tensor, activation: Activation) -> Result<Tensor> {

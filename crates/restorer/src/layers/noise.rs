@@ -66,7 +66,8 @@ impl Mask {
     /// out = x · mask / (1 − rate), row number `row` of whatever the mask lies over.
     pub(super) fn apply_row(&self, row: u64, x: &mut [f32]) {
         for (chunk, x) in x.chunks_mut(CHUNK).enumerate() {
-            let seed = mix(self.seed ^ mix(row.wrapping_mul(0x1_0000_0001).wrapping_add(chunk as u64))) as u32;
+            let seed =
+                mix(self.seed ^ mix(row.wrapping_mul(0x1_0000_0001).wrapping_add(chunk as u64))) as u32;
             apply(seed, self.threshold(), 1.0 / (1.0 - self.rate), x);
         }
     }

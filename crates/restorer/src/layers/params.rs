@@ -120,12 +120,7 @@ impl Params {
 
     /// Adds the low-rank updates of an adapter's file.
     #[must_use]
-    pub fn with_adapters(
-        self,
-        config: LoraConfig,
-        path: PathBuf,
-        tensors: HashMap<String, Tensor>,
-    ) -> Self {
+    pub fn with_adapters(self, config: LoraConfig, path: PathBuf, tensors: HashMap<String, Tensor>) -> Self {
         let origin = Origin::File { path, family: "LoRA", tensors };
         Self { adapters: Some(Adapters { config, origin, found: 0 }), ..self }
     }
@@ -199,8 +194,7 @@ impl Params {
         }
         for origin in [Some(self.origin), self.adapters.map(|a| a.origin)].into_iter().flatten() {
             let Origin::File { path, family, tensors } = origin else { continue };
-            let mut names: Vec<String> =
-                tensors.into_keys().filter(|name| !is_redundant(name)).collect();
+            let mut names: Vec<String> = tensors.into_keys().filter(|name| !is_redundant(name)).collect();
             names.sort_unstable();
             if !names.is_empty() {
                 return Err(RestoreError::UnusedTensors { path, family, names });

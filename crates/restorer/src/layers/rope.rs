@@ -181,9 +181,6 @@ mod tests {
         let whole = Rope::new(&[7], &frequencies()).apply(&x, 8).unwrap();
         let tail = Rope::at(std::iter::once(4..7), &frequencies());
         let tail = tail.apply(&x.narrow(0, 4, 3).unwrap(), 8).unwrap();
-        assert_eq!(
-            whole.narrow(0, 4, 3).unwrap().to_vec2::<f32>().unwrap(),
-            tail.to_vec2::<f32>().unwrap()
-        );
+        assert_eq!(whole.narrow(0, 4, 3).unwrap().to_vec2::<f32>().unwrap(), tail.to_vec2::<f32>().unwrap());
     }
 }

@@ -1,8 +1,8 @@
 //! `adapter_config.json`, as PEFT writes and reads it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
+use indexmap::IndexMap;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -59,12 +59,12 @@ pub struct LoraConfig {
     /// Rank-stabilized scale (Kalajdzievski 2023, arXiv 2312.03732).
     #[serde(default)]
     pub use_rslora: bool,
-    /// Other ranks for some maps: by name, end of a name or regular expression.
+    /// Other ranks for some maps: by name, end of a name or regular expression; the first that fits counts.
     #[serde(default)]
-    pub rank_pattern: BTreeMap<String, usize>,
+    pub rank_pattern: IndexMap<String, usize>,
     /// Other `lora_alpha` for some maps.
     #[serde(default)]
-    pub alpha_pattern: BTreeMap<String, f64>,
+    pub alpha_pattern: IndexMap<String, f64>,
     /// `"none"`: biases do not learn.
     #[serde(default = "LoraConfig::no_bias")]
     pub bias: String,
@@ -90,8 +90,8 @@ impl LoraConfig {
             target_modules: targets,
             exclude_modules: None,
             use_rslora: false,
-            rank_pattern: BTreeMap::new(),
-            alpha_pattern: BTreeMap::new(),
+            rank_pattern: IndexMap::new(),
+            alpha_pattern: IndexMap::new(),
             bias: Self::no_bias(),
             other: Map::new(),
         }
@@ -182,7 +182,7 @@ fn selects(targets: &Targets, module: &str) -> bool {
 }
 
 /// The value of the first pattern that a name ends with, as PEFT matches them.
-fn pattern_value<V: Copy>(patterns: &BTreeMap<String, V>, module: &str) -> Option<V> {
+fn pattern_value<V: Copy>(patterns: &IndexMap<String, V>, module: &str) -> Option<V> {
     let found = patterns.iter().find(|(pattern, _)| matches(&format!(r"^(?:.*\.)?(?:{pattern})$"), module));
     found.map(|(_, value)| *value)
 }

@@ -96,7 +96,10 @@ impl T5Config {
             "relu" => false,
             "gated-gelu" => true,
             other => {
-                return fail("feed_forward_proj", format!("\"{other}\"; known are \"relu\" and \"gated-gelu\""));
+                return fail(
+                    "feed_forward_proj",
+                    format!("\"{other}\"; known are \"relu\" and \"gated-gelu\""),
+                );
             }
         };
         let sizes = [
@@ -111,7 +114,10 @@ impl T5Config {
             return fail(key, "0; at least 1 is needed".to_owned());
         }
         if keys.relative_attention_num_buckets < 4 || keys.relative_attention_max_distance < 2 {
-            return fail("relative_attention_num_buckets", "at least 4 buckets over 2 tokens are needed".to_owned());
+            return fail(
+                "relative_attention_num_buckets",
+                "at least 4 buckets over 2 tokens are needed".to_owned(),
+            );
         }
         Ok(Self {
             vocab_size: keys.vocab_size,

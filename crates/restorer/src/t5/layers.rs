@@ -87,7 +87,8 @@ impl FeedForward {
     /// Under the sublayer's own name.
     pub(super) fn new(p: &mut Params, config: &T5Config) -> std::result::Result<Self, RestoreError> {
         let (d, f) = (config.d_model, config.d_ff);
-        let (fan_in, back) = (Init::Deviation((d as f32).sqrt().recip()), Init::Deviation((f as f32).sqrt().recip()));
+        let (fan_in, back) =
+            (Init::Deviation((d as f32).sqrt().recip()), Init::Deviation((f as f32).sqrt().recip()));
         let names: &[&str] = if config.gated { &["wi_0", "wi_1"] } else { &["wi"] };
         let inputs = |p: &mut Params| {
             names.iter().map(|name| p.scope(*name, |p| Linear::new(p, d, f, fan_in))).collect()

@@ -6,7 +6,7 @@ use super::bias::RelativeBias;
 use super::config::T5Config;
 use super::layers::{Attention, FeedForward, Sight};
 use crate::error::RestoreError;
-use crate::layers::{DistanceBias, Embedding, Init, KvCache, Linear, Noise, Params, RmsNorm};
+use crate::layers::{Embedding, Init, KvCache, Linear, Noise, Params, RmsNorm};
 
 /// An encoder–decoder: source tokens in, logits of target tokens out.
 #[derive(Debug)]
@@ -69,7 +69,9 @@ impl T5 {
         let head = if c.tied {
             Linear::of_weight(embedding.weight().clone(), p.is_frozen())
         } else {
-            p.scope("lm_head", |p| Linear::new(p, d, c.vocab_size, Init::Deviation((d as f32).sqrt().recip())))?
+            p.scope("lm_head", |p| {
+                Linear::new(p, d, c.vocab_size, Init::Deviation((d as f32).sqrt().recip()))
+            })?
         };
         Ok(Self {
             embedding,

@@ -37,7 +37,8 @@ impl Trainable for Tagger {
 
         // Every byte has a class; the token after the last byte always stays.
         let classes: Vec<u32> = batch.iter().flat_map(|e| e.bytes.iter().copied().chain([KEEP])).collect();
-        let mut loss = cross_entropy_sum(&self.network().byte_logits(&hidden)?, &classes, mode.label_smoothing())?;
+        let mut loss =
+            cross_entropy_sum(&self.network().byte_logits(&hidden)?, &classes, mode.label_smoothing())?;
         let mut labels = classes.len();
         for (slot, (tokens, classes)) in self.gap_labels(batch).into_iter().enumerate() {
             if classes.is_empty() {

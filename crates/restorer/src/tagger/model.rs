@@ -99,7 +99,8 @@ impl Network {
         lengths: &[usize],
     ) -> candle_core::Result<Tensor> {
         let tokens: usize = lengths.iter().sum();
-        let input = |rows: &Tensor, linear: &Linear| linear.forward(&rows.reshape((tokens, ()))?, &Noise::none());
+        let input =
+            |rows: &Tensor, linear: &Linear| linear.forward(&rows.reshape((tokens, ()))?, &Noise::none());
         let mut x = (input(byte_rows, &self.byte_input)? + input(ngram_rows, &self.ngram_input)?)?;
         let rope = Rope::new(lengths, &self.frequencies);
         for block in &self.blocks {

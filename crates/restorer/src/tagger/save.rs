@@ -47,6 +47,8 @@ pub(super) fn restorer_json(config: &TaggerConfig, meta: &CheckpointMeta) -> Res
         min_confidence: meta.min_confidence,
         unicode: UNICODE_VERSION,
         recipe: meta.recipe.clone(),
+        prompt: None,
+        base: None,
         parts: Vec::new(),
         decoding: None,
         metrics: meta.metrics.clone(),

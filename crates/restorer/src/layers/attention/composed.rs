@@ -45,7 +45,8 @@ pub(super) fn composed(
         weights = (weights * dropped(mask, shape, (n, m), device)?.to_dtype(q.dtype())?)?;
     }
     let out = weights.matmul(&v)?.transpose(1, 2)?.reshape((batch * n, heads * head_dim))?;
-    let rows = queries.iter().enumerate().flat_map(|(i, &length)| (i * n..i * n + length).map(|row| row as u32));
+    let rows =
+        queries.iter().enumerate().flat_map(|(i, &length)| (i * n..i * n + length).map(|row| row as u32));
     out.index_select(&Tensor::from_iter(rows, device)?, 0)
 }
 
@@ -91,7 +92,8 @@ fn by_distance(bias: &DistanceBias, shape: &AttentionShape, (n, m): (usize, usiz
         let first = offset(shape, queries, keys);
         for position in first..first + n {
             // Padding may lie beyond the bias; its scores are hidden.
-            columns.extend((0..m).map(|j| ((bias.zero + j).saturating_sub(position)).min(distances - 1) as u32));
+            columns
+                .extend((0..m).map(|j| ((bias.zero + j).saturating_sub(position)).min(distances - 1) as u32));
         }
     }
     let columns = Tensor::from_vec(columns, shape.queries.len() * n * m, bias.values.device())?;

@@ -91,7 +91,14 @@ impl AttentionKernel {
     }
 
     /// The weights of a tile before dropout, `[rows, keys]`, into `weights`.
-    fn weights(&self, q: &[f32], kv: &[f32], bias: Option<BiasView<'_>>, tile: &Tile, weights: &mut Vec<f32>) {
+    fn weights(
+        &self,
+        q: &[f32],
+        kv: &[f32],
+        bias: Option<BiasView<'_>>,
+        tile: &Tile,
+        weights: &mut Vec<f32>,
+    ) {
         let (row, kv_row, _) = self.strides();
         weights.resize(tile.rows * tile.keys, 0.0);
         let q = View { values: &q[tile.q_at..], row, col: 1 };
@@ -194,12 +201,24 @@ impl CustomOp2 for AttentionKernel {
         "attention"
     }
 
-    fn cpu_fwd(&self, q: &CpuStorage, ql: &Layout, kv: &CpuStorage, kvl: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        q: &CpuStorage,
+        ql: &Layout,
+        kv: &CpuStorage,
+        kvl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let out = self.forward(slice(q, ql)?, slice(kv, kvl)?, None);
         Ok((CpuStorage::F32(out), ql.shape().clone()))
     }
 
-    fn bwd(&self, q: &Tensor, kv: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        q: &Tensor,
+        kv: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let [dq, dkv, _] = with_values(q, |qs| {
             with_values(kv, |kvs| with_values(grad, |grad| self.backward(qs, kvs, None, grad)))
         })???;

@@ -1,0 +1,28 @@
+//! Autoregressive models that restore: they read a corrupted window, and write it again without its errors.
+//!
+//! # Layout
+//! - [`LanguageModel`] is the model behind [`crate::Restorer`] and [`crate::train::Trainable`].
+//! - `network` makes one of the two kinds, [`crate::decoder`] and [`crate::t5`]: tokens in, logits and caches out.
+//! - `codec` turns texts into tokens, `prompt` windows into what the model reads, `examples` pairs into what it learns.
+//! - `greedy` generates, `restore` turns what was written into edits.
+//! - `files` reads and writes the Hugging Face layout, adapters included.
+
+mod codec;
+mod examples;
+mod files;
+mod greedy;
+mod model;
+mod network;
+mod new;
+mod prompt;
+mod restore;
+mod save;
+mod settings;
+mod train;
+
+pub use codec::Codec;
+pub use examples::TokenExample;
+pub(crate) use files::family_of;
+pub use model::LanguageModel;
+pub use network::{Network, SequenceCache};
+pub use settings::{LmSettings, LoraSettings};

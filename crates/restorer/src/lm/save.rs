@@ -1,0 +1,69 @@
+//! Checkpoints: the Hugging Face layout, or PEFT's where only updates of low rank have learned.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use candle_core::Tensor;
+use corruptor::UNICODE_VERSION;
+
+use super::model::LanguageModel;
+use crate::checkpoint::{CONFIG, RESTORER, RESTORER_VERSION, RestorerJson, WEIGHTS, write_json, write_whole};
+use crate::error::RestoreError;
+use crate::lora::{ADAPTER_CONFIG, ADAPTER_WEIGHTS};
+use crate::train::CheckpointMeta;
+
+/// Writes everything, the weights last.
+pub(super) fn save(model: &LanguageModel, dir: &Path, meta: &CheckpointMeta) -> Result<(), RestoreError> {
+    write_json(&dir.join(RESTORER), &restorer_json(model, meta))?;
+    let learned = model.params.vars.iter().map(|(name, var)| (name.clone(), var.as_detached_tensor()));
+    if let Some(lora) = &model.lora {
+        write_json(&dir.join(ADAPTER_CONFIG), lora)?;
+        return write_tensors(&dir.join(ADAPTER_WEIGHTS), &learned.collect());
+    }
+    let mut config = model.files.config.clone();
+    // What was learned in float32 is kept in float32.
+    for key in ["torch_dtype", "dtype"] {
+        if config.contains_key(key) {
+            config.insert(key.to_owned(), "float32".into());
+        }
+    }
+    write_json(&dir.join(CONFIG), &config)?;
+    for (name, bytes) in &model.files.companions {
+        write_whole(&dir.join(name), bytes)?;
+    }
+    let frozen = model.params.frozen.iter().map(|(name, tensor)| (name.clone(), tensor.clone()));
+    write_tensors(&dir.join(WEIGHTS), &learned.chain(frozen).collect())
+}
+
+fn restorer_json(model: &LanguageModel, meta: &CheckpointMeta) -> RestorerJson {
+    RestorerJson {
+        version: RESTORER_VERSION,
+        task: "rewrite".to_owned(),
+        window_bytes: model.limits.size.window_bytes,
+        overlap_bytes: model.limits.size.overlap_bytes,
+        normalization: "none".to_owned(),
+        max_rounds: model.limits.max_rounds,
+        min_confidence: meta.min_confidence,
+        unicode: UNICODE_VERSION,
+        recipe: meta.recipe.clone(),
+        prompt: Some(model.template.clone()),
+        base: model.lora.as_ref().and(model.base_digest.clone()),
+        parts: Vec::new(),
+        decoding: None,
+        metrics: meta.metrics.clone(),
+    }
+}
+
+/// Writes a safetensors file of float32 tensors, whole or not at all.
+pub(crate) fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<(), RestoreError> {
+    let contiguous = |(name, tensor): (&String, &Tensor)| -> Result<(String, Tensor), RestoreError> {
+        let tensor =
+            tensor.to_dtype(candle_core::DType::F32)?.to_device(&candle_core::Device::Cpu)?.contiguous()?;
+        Ok((name.clone(), tensor))
+    };
+    let tensors = tensors.iter().map(contiguous).collect::<Result<Vec<_>, _>>()?;
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let bytes = safetensors::serialize(tensors.iter().map(|(name, tensor)| (name, tensor)), Some(metadata))
+        .map_err(|e| RestoreError::Format { path: path.to_owned(), message: e.to_string() })?;
+    write_whole(path, &bytes)
+}

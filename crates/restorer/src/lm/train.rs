@@ -1,0 +1,50 @@
+//! The training side.
+
+use std::path::Path;
+
+use candle_core::Var;
+use corruptor::Pair;
+
+use super::examples::{TokenExample, examples};
+use super::model::LanguageModel;
+use super::save;
+use crate::error::RestoreError;
+use crate::layers::cross_entropy_sum;
+use crate::table::RowTable;
+use crate::train::{BatchLoss, CheckpointMeta, LossMode, Trainable};
+
+impl Trainable for LanguageModel {
+    type Example = TokenExample;
+
+    fn examples(&self, pair: &Pair) -> Result<Vec<TokenExample>, RestoreError> {
+        Ok(examples(pair, self.limits.size, &self.prompt, &self.codec, self.ends[0]))
+    }
+
+    fn example_tokens(&self, example: &TokenExample) -> usize {
+        example.source.len() + example.target.len()
+    }
+
+    fn loss(&self, batch: &[&TokenExample], mode: LossMode) -> Result<BatchLoss, RestoreError> {
+        let logits = self.network.target_logits(batch, &mode.noise())?;
+        let targets: Vec<u32> = batch.iter().flat_map(|example| example.target.iter().copied()).collect();
+        let loss = cross_entropy_sum(&logits, &targets, mode.label_smoothing())?;
+        Ok(BatchLoss { loss, labels: targets.len(), rows: Vec::new() })
+    }
+
+    fn parameters(&self) -> Vec<(String, Var)> {
+        self.params.vars.iter().map(|(name, var)| (name.clone(), var.clone())).collect()
+    }
+
+    fn tables(&self) -> &[RowTable] {
+        &[]
+    }
+
+    fn save(&self, dir: &Path, meta: &CheckpointMeta) -> Result<(), RestoreError> {
+        save::save(self, dir, meta)
+    }
+
+    fn set_min_confidence(&mut self, value: f32) {
+        self.limits.min_confidence = value;
+        self.info.min_confidence = value;
+    }
+}
