@@ -46,7 +46,7 @@ pub(crate) struct TrainArgs {
     /// Default: recipes/default.toml if it is there, else every table's defaults.
     #[arg(long, env = "REVERTANT_RECIPE")]
     pub(crate) recipe: Option<PathBuf>,
-    /// Train another family than the recipe's, with that family's defaults: `tagger`, `ngram` or `ensemble`.
+    /// Train another family than the recipe's, with that family's defaults: `tagger`, `t5`, `llama`, `qwen2`, `qwen3`, `ngram` or `ensemble`.
     #[arg(long, env = "REVERTANT_FAMILY")]
     pub(crate) family: Option<Family>,
     /// Directory with the splits `train` and `valid`.

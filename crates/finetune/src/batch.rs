@@ -4,9 +4,10 @@
 //! into batches whose padded size keeps the budget; the batches of a bucket come in a seeded order. All of it is a function
 //! of the seed and of a [`Cursor`], so a stream goes on exactly where another one stopped, and only one bucket is in memory.
 
+use std::iter::Peekable;
 use std::ops::Range;
 
-use corruptor::{Pair, RecordStream};
+use corruptor::{Channel, Pair, Passage, RecordStream};
 use rayon::prelude::*;
 use restorer::RestoreError;
 use restorer::train::Trainable;
@@ -20,11 +21,11 @@ pub trait ExampleSource: Sync {
     /// The number of records.
     fn records(&self) -> usize;
 
-    /// The examples of record number `record`.
+    /// The examples of record number `record` in this epoch.
     ///
     /// # Errors
     /// If the record cannot be labelled.
-    fn examples(&self, record: usize) -> Result<Vec<Self::Example>, RestoreError>;
+    fn examples(&self, record: usize, epoch: u64) -> Result<Vec<Self::Example>, RestoreError>;
 
     /// Tokens of one example.
     fn tokens(&self, example: &Self::Example) -> usize;
@@ -37,7 +38,13 @@ pub struct TrainingPairs<'a, M> {
     pub model: &'a M,
     /// The pairs of the training split.
     pub pairs: &'a [Pair],
+    /// What corrupts their originals anew from the second epoch on; none: every epoch has the same pairs. Real pairs, which
+    /// no channel has made, stay as they are.
+    pub fresh: Option<Channel>,
 }
+
+/// Copies of a passage in one epoch, at most: fresh ones are numbered beyond.
+const COPIES_AN_EPOCH: u32 = 1 << 12;
 
 impl<M: Trainable> ExampleSource for TrainingPairs<'_, M> {
     type Example = M::Example;
@@ -46,8 +53,17 @@ impl<M: Trainable> ExampleSource for TrainingPairs<'_, M> {
         self.pairs.len()
     }
 
-    fn examples(&self, record: usize) -> Result<Vec<Self::Example>, RestoreError> {
-        self.model.examples(&self.pairs[record])
+    fn examples(&self, record: usize, epoch: u64) -> Result<Vec<Self::Example>, RestoreError> {
+        let pair = &self.pairs[record];
+        match &self.fresh {
+            Some(channel) if epoch > 0 && pair.noise.is_some() => {
+                let Pair { source, doc_id, start, original, copy, .. } = pair;
+                let passage = Passage { source, doc_id, start: *start, text: original };
+                let copy = (epoch as u32).wrapping_mul(COPIES_AN_EPOCH).wrapping_add(*copy);
+                self.model.examples(&channel.pair(&passage, copy))
+            }
+            _ => self.model.examples(pair),
+        }
     }
 
     fn tokens(&self, example: &Self::Example) -> usize {
@@ -82,6 +98,8 @@ pub struct BatchPlan {
 pub struct Batch<E> {
     /// The examples, of similar length.
     pub examples: Vec<E>,
+    /// Their tokens.
+    pub tokens: usize,
     /// Where the stream goes on.
     pub next: Cursor,
 }
@@ -117,7 +135,7 @@ impl<S: ExampleSource> Batches<S> {
         }
         let start = bucket as usize * self.plan.bucket_pairs;
         let records = &self.order[start..(start + self.plan.bucket_pairs).min(self.order.len())];
-        let labelled = records.par_iter().map(|&record| self.source.examples(record as usize));
+        let labelled = records.par_iter().map(|&record| self.source.examples(record as usize, epoch));
         let mut examples: Vec<S::Example> =
             labelled.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
         examples.sort_by_key(|example| self.source.tokens(example));
@@ -164,9 +182,34 @@ impl<S: ExampleSource> Iterator for Batches<S> {
             if self.cursor.batch as usize == self.bucket.len() {
                 self.advance_bucket();
             }
-            return Some(Ok(Batch { examples, next: self.cursor }));
+            let tokens = examples.iter().map(|example| self.source.tokens(example)).sum();
+            return Some(Ok(Batch { examples, tokens, next: self.cursor }));
         }
         None
+    }
+}
+
+/// The micro-batches of the next step: as many as fit into `step_tokens`, at least one; none only at the end of the stream.
+///
+/// # Errors
+/// Those of the stream.
+pub fn next_step<S: ExampleSource>(
+    batches: &mut Peekable<Batches<S>>,
+    step_tokens: usize,
+) -> Option<Result<Vec<Batch<S::Example>>, RestoreError>> {
+    let mut step = Vec::new();
+    let mut tokens = 0;
+    loop {
+        match batches.peek() {
+            Some(Ok(next)) if step.is_empty() || tokens + next.tokens <= step_tokens => tokens += next.tokens,
+            Some(Ok(_)) | None => return (!step.is_empty()).then_some(Ok(step)),
+            Some(Err(_)) if !step.is_empty() => return Some(Ok(step)),
+            Some(Err(_)) => {}
+        }
+        match batches.next()? {
+            Ok(batch) => step.push(batch),
+            Err(error) => return Some(Err(error)),
+        }
     }
 }
 

@@ -38,7 +38,9 @@ pub enum FinetuneError {
     #[error(transparent)]
     Model(#[from] restorer::RestoreError),
     /// A tensor operation of the training step fails.
-    #[error("{what}: {source}; with CUDA a smaller train.batch_tokens needs less memory")]
+    #[error(
+        "{what}: {source}; where memory is short, lower train.batch_tokens or set train.recompute = true"
+    )]
     Tensor {
         /// The part of the step.
         what: &'static str,
@@ -103,7 +105,9 @@ pub enum FinetuneError {
     #[error(transparent)]
     Prior(restorer::ngram::BuildError),
     /// A model family that cannot be trained.
-    #[error("family \"{family}\" is not one that can be trained; known: tagger, ngram, ensemble")]
+    #[error(
+        "family \"{family}\" is not one that can be trained; known: tagger, t5, llama, qwen2, qwen3, ngram, ensemble"
+    )]
     Family {
         /// The family asked for.
         family: String,

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use corruptor::Recipe;
+use restorer::lm::{LanguageModel, LmSettings};
 use restorer::tagger::{Tagger, TaggerConfig};
 use restorer::{DeviceChoice, LoadOptions, Restorer};
 use serde::Deserialize;
 
 use crate::error::FinetuneError;
+use crate::settings::TrainSettings;
 use crate::train::{Outcome, TrainOptions, train};
 
 /// Where the model to train comes from.
@@ -29,6 +31,8 @@ pub enum Family {
     Ngram,
     /// Priors, mixed, and a tagger's second opinion.
     Ensemble,
+    /// An autoregressive model that writes texts again, on pairs; by its `model_type`.
+    LanguageModel(&'static str),
 }
 
 /// The one key of `[model]` that every family has.
@@ -46,8 +50,15 @@ impl FamilyName {
 
 impl Family {
     /// Every family, with its name in recipes.
-    const NAMED: [(&str, Self); 3] =
-        [("tagger", Self::Tagger), ("ngram", Self::Ngram), ("ensemble", Self::Ensemble)];
+    const NAMED: [(&str, Self); 7] = [
+        ("tagger", Self::Tagger),
+        ("t5", Self::LanguageModel("t5")),
+        ("llama", Self::LanguageModel("llama")),
+        ("qwen2", Self::LanguageModel("qwen2")),
+        ("qwen3", Self::LanguageModel("qwen3")),
+        ("ngram", Self::Ngram),
+        ("ensemble", Self::Ensemble),
+    ];
 
     /// Its name in recipes.
     pub fn name(self) -> &'static str {
@@ -96,11 +107,16 @@ pub fn train_recipe(mut options: TrainOptions, source: &ModelSource) -> Result<O
             options.init = source.init.is_some().then(|| model.info().digest.clone());
             train(&model, &options)
         }
+        Family::LanguageModel(_) => {
+            let model = language_model(&options, source)?;
+            options.init = source.init.is_some().then(|| model.info().digest.clone());
+            train(&model, &options)
+        }
         family @ (Family::Ngram | Family::Ensemble) => Err(FinetuneError::Setting {
             table: "model",
             key: "family",
             value: format!("\"{}\"", family.name()),
-            expected: "a family that is trained on pairs: tagger (priors and ensembles are made from texts)",
+            expected: "a family that is trained on pairs (priors and ensembles are made from texts)",
         }),
     }
 }
@@ -112,5 +128,17 @@ fn tagger(options: &TrainOptions, source: &ModelSource) -> Result<Tagger, Finetu
     Ok(match &source.init {
         Some(checkpoint) => Tagger::load(checkpoint, &load)?,
         None => Tagger::random(&config, &load)?,
+    })
+}
+
+/// An autoregressive model, new or from a checkpoint.
+fn language_model(options: &TrainOptions, source: &ModelSource) -> Result<LanguageModel, FinetuneError> {
+    let settings: LmSettings = options.recipe.table("model")?;
+    let train: TrainSettings = options.recipe.table("train")?;
+    let load = LoadOptions { device: source.device, ..LoadOptions::default() };
+    let compute = train.precision.dtype(source.device == DeviceChoice::Cpu);
+    Ok(match &source.init {
+        Some(checkpoint) => LanguageModel::to_train(checkpoint, &settings, compute, &load)?,
+        None => LanguageModel::random(&settings, compute, &load)?,
     })
 }

@@ -61,7 +61,7 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
     };
     let recipe = recipe.with_overrides(&args.overrides)?;
     match Family::of(&recipe)? {
-        Family::Tagger => {}
+        Family::Tagger | Family::LanguageModel(_) => {}
         Family::Ngram => return run_prior(args, recipe, train_prior),
         Family::Ensemble => return run_prior(args, recipe, train_ensemble),
     }

@@ -2,9 +2,11 @@
 
 use std::fmt::Display;
 
+use candle_core::DType;
 use serde::{Deserialize, Serialize};
 
 use crate::error::FinetuneError;
+use crate::schedule::ScheduleKind;
 
 /// The `[train]` table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,8 +18,8 @@ pub struct TrainSettings {
     pub steps: u64,
     /// Tokens of one micro-batch, padding included.
     pub batch_tokens: usize,
-    /// Micro-batches whose gradients are summed into one step; on a CPU they run in parallel.
-    pub accumulation: usize,
+    /// Tokens of one step: the gradients of as many micro-batches as fit are summed; on a CPU they run in parallel.
+    pub step_tokens: usize,
     /// Pairs that are prepared and sorted by length together.
     pub bucket_pairs: usize,
     /// Peak learning rate of the dense parameters (`AdamW`).
@@ -26,8 +28,22 @@ pub struct TrainSettings {
     pub table_learning_rate: f64,
     /// Steps of linear warm-up.
     pub warmup_steps: u64,
+    /// The learning rate's way from the peak to its last value.
+    pub schedule: ScheduleKind,
+    /// Of the schedule `warmup-stable-decay`: share of the steps in which it falls.
+    pub decay_share: f64,
     /// Learning rate at the last step, as a share of the peak.
     pub final_share: f64,
+    /// Share of each label's weight that is spread over all classes.
+    pub label_smoothing: f32,
+    /// Decay a step of an exponential moving average of the weights, which is then evaluated and kept; 0: none.
+    pub ema_decay: f64,
+    /// What activations are computed in: `"auto"` is bfloat16 on a GPU and float32 on a CPU. What learns is float32.
+    pub precision: Precision,
+    /// Whether activations are computed again for the backward pass instead of being kept: less memory, a third more work.
+    pub recompute: bool,
+    /// Whether originals are corrupted anew every epoch, by the channel that made the pairs.
+    pub fresh_pairs: bool,
     /// Decoupled weight decay of matrices, per unit of learning rate.
     pub weight_decay: f64,
     /// Decay of the first moment.
@@ -42,8 +58,12 @@ pub struct TrainSettings {
     pub eval_steps: u64,
     /// Validation pairs used for an evaluation.
     pub valid_pairs: usize,
+    /// Evaluations in a row without a new best after which the run ends; 0: it runs to its last step.
+    pub patience: u64,
     /// Minutes between two saved states.
     pub save_minutes: f64,
+    /// Saved states that are kept.
+    pub keep_states: usize,
     /// Steps between two lines of the log.
     pub log_steps: u64,
     /// Updates in a row that may be skipped because the loss or its gradient is not finite.
@@ -62,12 +82,19 @@ impl Default for TrainSettings {
             seed: 1,
             steps: 4000,
             batch_tokens: 4096,
-            accumulation: 4,
+            step_tokens: 16_384,
             bucket_pairs: 2048,
             learning_rate: 2e-3,
             table_learning_rate: 2e-2,
             warmup_steps: 100,
+            schedule: ScheduleKind::Cosine,
+            decay_share: 0.2,
             final_share: 0.02,
+            label_smoothing: 0.0,
+            ema_decay: 0.0,
+            precision: Precision::Auto,
+            recompute: false,
+            fresh_pairs: false,
             weight_decay: 0.05,
             beta1: 0.9,
             beta2: 0.98,
@@ -75,7 +102,9 @@ impl Default for TrainSettings {
             clip_norm: 1.0,
             eval_steps: 250,
             valid_pairs: 256,
+            patience: 0,
             save_minutes: 5.0,
+            keep_states: 2,
             log_steps: 10,
             max_skipped: 20,
             min_confidence: 0.5,
@@ -100,7 +129,8 @@ impl TrainSettings {
         let count = |key, value: u64| require("train", key, value, value > 0, "an integer above 0");
         count("steps", self.steps)?;
         count("batch_tokens", self.batch_tokens as u64)?;
-        count("accumulation", self.accumulation as u64)?;
+        count("step_tokens", self.step_tokens as u64)?;
+        count("keep_states", self.keep_states as u64)?;
         count("bucket_pairs", self.bucket_pairs as u64)?;
         count("eval_steps", self.eval_steps)?;
         count("valid_pairs", self.valid_pairs as u64)?;
@@ -111,6 +141,7 @@ impl TrainSettings {
         positive("clip_norm", self.clip_norm)?;
         positive("save_minutes", self.save_minutes)?;
         share("final_share", self.final_share)?;
+        share("decay_share", self.decay_share)?;
         share("harm_limit", self.harm_limit)?;
         share("min_confidence", f64::from(self.min_confidence))?;
         let below_one = |key, value: f64| {
@@ -118,12 +149,39 @@ impl TrainSettings {
         };
         below_one("beta1", self.beta1)?;
         below_one("beta2", self.beta2)?;
+        below_one("ema_decay", self.ema_decay)?;
+        below_one("label_smoothing", f64::from(self.label_smoothing))?;
         let decay = self.weight_decay;
         require("train", "weight_decay", decay, decay >= 0.0 && decay.is_finite(), "a number from 0")?;
         let grid = &self.confidence_grid;
         let shown = format!("{grid:?}");
         let fits = !grid.is_empty() && grid.iter().all(|c| (0.0..=1.0).contains(c));
         require("train", "confidence_grid", shown.as_str(), fits, "at least one number, each from 0 to 1")
+    }
+}
+
+/// What activations are computed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// bfloat16 on a GPU, float32 on a CPU.
+    #[default]
+    Auto,
+    /// float32.
+    Float32,
+    /// bfloat16.
+    Bfloat16,
+}
+
+impl Precision {
+    /// The type of activations on a CPU or elsewhere.
+    pub fn dtype(self, on_cpu: bool) -> DType {
+        match self {
+            Self::Float32 => DType::F32,
+            Self::Bfloat16 => DType::BF16,
+            Self::Auto if on_cpu => DType::F32,
+            Self::Auto => DType::BF16,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ impl ExampleSource for Records {
         self.0.len()
     }
 
-    fn examples(&self, record: usize) -> Result<Vec<Self::Example>, RestoreError> {
+    fn examples(&self, record: usize, _: u64) -> Result<Vec<Self::Example>, RestoreError> {
         Ok(self.0[record].iter().enumerate().map(|(number, length)| (record, number, *length)).collect())
     }
 
@@ -55,7 +55,7 @@ proptest! {
 
     #[test]
     fn an_epoch_has_every_example_once((records, plan) in sources()) {
-        let mut expected: Vec<Example> = (0..records.records()).flat_map(|r| records.examples(r).unwrap()).collect();
+        let mut expected: Vec<Example> = (0..records.records()).flat_map(|r| records.examples(r, 0).unwrap()).collect();
         expected.sort_unstable();
         // A last bucket without examples ends its epoch only when the next batch is asked for.
         let batches = Batches::new(records.clone(), plan, Cursor::default());

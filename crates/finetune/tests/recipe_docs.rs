@@ -6,6 +6,7 @@ use corruptor::corpus::CorpusSettings;
 use corruptor::{CorruptSettings, Recipe};
 use finetune::prior::{EnsembleSettings, NgramSettings};
 use finetune::settings::{EvaluateSettings, TrainSettings};
+use restorer::lm::{LmSettings, LoraSettings};
 use restorer::tagger::TaggerConfig;
 use serde::Serialize;
 use serde_json::Value;
@@ -15,7 +16,8 @@ const DOCS: &str = include_str!("../../../docs/recipes.md");
 /// The keys of a table with their documented defaults: the rows `| key | unit | default | meaning |` of the section with this
 /// heading; keys without one are left out.
 fn documented(table: &str, heading: &str) -> Value {
-    let section = DOCS.split("\n## ").find(|section| section.starts_with(heading));
+    let mut sections = DOCS.split("\n## ").flat_map(|section| section.split("\n### "));
+    let section = sections.find(|section| section.starts_with(heading));
     let mut toml = format!("[{table}]\n");
     for row in section.expect("a section for the table").lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
@@ -68,6 +70,8 @@ fn the_documentation_has_the_keys_and_defaults_of_the_code() {
     let mut ensemble = serde_json::to_value(ensemble).expect("settings as JSON");
     ensemble["parts"].take();
     check_section("model", "`[model]` of several parts", &ensemble);
+    check_section("model", "`[model]` of an autoregressive model", &LmSettings::default());
+    check_section("model", "`[model.lora]`", &LoraSettings::default());
     check("train", &TrainSettings::default());
     check("evaluate", &EvaluateSettings::default());
 }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use corruptor::Pair;
 
 use crate::channel::Decoding;
 use crate::error::RestoreError;
-use crate::layers::Noise;
+use crate::layers::{Noise, Tape};
 use crate::restorer::Restorer;
 use crate::table::{RowTable, RowUse};
 
@@ -20,6 +21,8 @@ pub enum LossMode {
         seed: u64,
         /// Share of each label's weight that is spread over all classes.
         label_smoothing: f32,
+        /// Whether activations are computed again for the backward pass instead of being kept.
+        recompute: bool,
     },
     /// Without any randomness.
     Eval,
@@ -31,6 +34,14 @@ impl LossMode {
         match self {
             Self::Train { seed, .. } => Noise::seeded(seed),
             Self::Eval => Noise::none(),
+        }
+    }
+
+    /// What keeps or recomputes activations, where a family can.
+    pub fn tape<'a>(self) -> Tape<'a> {
+        match self {
+            Self::Train { recompute: true, .. } => Tape::recomputing(),
+            _ => Tape::keeping(),
         }
     }
 
@@ -86,6 +97,20 @@ pub trait Trainable: Restorer + Sized {
     /// # Errors
     /// If the tensor library fails.
     fn loss(&self, batch: &[&Self::Example], mode: LossMode) -> Result<BatchLoss, RestoreError>;
+
+    /// The loss of a batch, and its gradients.
+    ///
+    /// # Errors
+    /// If the tensor library fails.
+    fn backward(
+        &self,
+        batch: &[&Self::Example],
+        mode: LossMode,
+    ) -> Result<(BatchLoss, GradStore), RestoreError> {
+        let loss = self.loss(batch, mode)?;
+        let gradients = loss.loss.backward()?;
+        Ok((loss, gradients))
+    }
 
     /// The trainable tensors, by the names they have in `model.safetensors`, sorted.
     fn parameters(&self) -> Vec<(String, Var)>;

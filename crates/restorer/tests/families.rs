@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use restorer::LoadOptions;
-use restorer::layers::Noise;
+use restorer::layers::{Noise, Tape};
 use restorer::lm::{Codec, LanguageModel, LmSettings, Network, TokenExample};
 use restorer::train::{CheckpointMeta, LossMode, Trainable};
 
@@ -116,7 +116,7 @@ fn logits_are_those_of_the_reference() {
         for model in [to_train(&dir), LanguageModel::load(&dir, &LoadOptions::default()).unwrap()] {
             let examples = expected.examples();
             let batch: Vec<&TokenExample> = examples.iter().map(|(example, _)| example).collect();
-            let logits = model.network().target_logits(&batch, &Noise::none()).unwrap();
+            let logits = model.network().target_logits(&batch, &Noise::none(), &mut Tape::keeping()).unwrap();
             let mut row = 0;
             for (i, (example, first)) in examples.iter().enumerate() {
                 let found = logits.narrow(0, row, example.target.len()).unwrap();
@@ -154,6 +154,32 @@ fn losses_and_gradients_are_those_of_the_reference() {
             assert!(norm(&wanted) > 0.0, "{name}, {parameter}: no gradient");
             let relative = norm(&difference) / norm(&wanted);
             assert!(relative < 1e-3, "{name}, {parameter}: {relative}");
+        }
+    }
+}
+
+#[test]
+fn recomputed_activations_give_the_same_gradients() {
+    let home = tempfile::tempdir().unwrap();
+    for name in ["llama", "t5-gated", "lora-t5"] {
+        let dir = model_dir(name, home.path());
+        // With dropout: its masks must come back too.
+        let settings = LmSettings { dropout: Some(0.2), ..settings(&dir) };
+        let model = LanguageModel::to_train(&dir, &settings, DType::F32, &LoadOptions::default()).unwrap();
+        let examples = Expected::read(name).examples();
+        let batch: Vec<&TokenExample> = examples.iter().map(|(example, _)| example).collect();
+        let gradients = |seed, recompute| {
+            let mode = LossMode::Train { seed, label_smoothing: 0.1, recompute };
+            let (loss, store) = model.backward(&batch, mode).unwrap();
+            let gradients: Vec<Vec<f32>> =
+                model.parameters().iter().map(|(_, var)| floats(store.get(var).unwrap())).collect();
+            (loss.loss.to_scalar::<f32>().unwrap(), gradients)
+        };
+        let (kept, again, other) = (gradients(1, false), gradients(1, true), gradients(2, false));
+        assert_eq!(kept.0, again.0, "{name}");
+        assert_ne!(kept.0, other.0, "{name}: dropout does nothing");
+        for (kept, again) in kept.1.iter().zip(&again.1) {
+            assert_close(again, kept, 1e-5, name);
         }
     }
 }
@@ -283,7 +309,7 @@ fn every_trainable_tensor_of_a_new_model_learns() {
             cer: 0.0,
         };
         let examples = model.examples(&pair).unwrap();
-        let mode = LossMode::Train { seed: 1, label_smoothing: 0.1 };
+        let mode = LossMode::Train { seed: 1, label_smoothing: 0.1, recompute: false };
         let loss = model.loss(&examples.iter().collect::<Vec<_>>(), mode).unwrap();
         let gradients = loss.loss.backward().unwrap();
         for (name, var) in model.parameters() {

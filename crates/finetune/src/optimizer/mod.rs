@@ -4,6 +4,7 @@
 
 mod adagrad;
 mod adamw;
+mod ema;
 mod gradients;
 
 use candle_core::Var;
@@ -11,6 +12,7 @@ use restorer::RowTable;
 
 pub use adagrad::RowWiseAdagrad;
 pub use adamw::{AdamW, AdamWSettings, SavedMoments};
+pub use ema::WeightAverage;
 pub use gradients::{Gradients, MicroBatchGradients, RowGradients, reduce};
 
 use crate::error::FinetuneError;
@@ -23,6 +25,8 @@ pub struct Optimizer {
     pub dense: AdamW,
     /// Tables.
     pub tables: RowWiseAdagrad,
+    /// The average of the weights, where one is kept.
+    pub average: Option<WeightAverage>,
     clip_norm: f64,
 }
 
@@ -42,10 +46,23 @@ impl Optimizer {
             epsilon: settings.epsilon,
             weight_decay: settings.weight_decay,
         };
+        if settings.ema_decay > 0.0 && !tables.is_empty() {
+            return Err(FinetuneError::Setting {
+                table: "train",
+                key: "ema_decay",
+                value: settings.ema_decay.to_string(),
+                expected: "0 for a model with large embedding tables, of which a step sees a few rows",
+            });
+        }
+        let average = (settings.ema_decay > 0.0)
+            .then(|| WeightAverage::new(parameters.clone(), settings.ema_decay))
+            .transpose()
+            .map_err(FinetuneError::tensor("average of the weights"))?;
         let dense = AdamW::new(parameters, adamw).map_err(FinetuneError::tensor("optimizer state"))?;
         Ok(Self {
             dense,
             tables: RowWiseAdagrad::new(tables, settings.epsilon),
+            average,
             clip_norm: settings.clip_norm,
         })
     }
@@ -70,6 +87,9 @@ impl Optimizer {
         let scale = per_label * (self.clip_norm / norm.max(self.clip_norm));
         let update = self.dense.step(&gradients.dense, scale, learning_rate);
         update.map_err(FinetuneError::tensor("parameter update"))?;
+        if let Some(average) = &mut self.average {
+            average.update(self.dense.updates()).map_err(FinetuneError::tensor("average of the weights"))?;
+        }
         for (index, (table, rows)) in tables.iter().zip(&gradients.tables).enumerate() {
             self.tables.step(index, table, rows, scale as f32, table_learning_rate as f32);
         }

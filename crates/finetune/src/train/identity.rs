@@ -11,7 +11,8 @@ use crate::error::FinetuneError;
 use crate::settings::TrainSettings;
 
 /// Keys that do not change what a run computes.
-const FREE_KEYS: [&str; 3] = ["train.save_minutes", "train.log_steps", "train.max_skipped"];
+const FREE_KEYS: [&str; 4] =
+    ["train.save_minutes", "train.keep_states", "train.log_steps", "train.max_skipped"];
 
 /// Compares what a run was started with and what it should go on with.
 ///

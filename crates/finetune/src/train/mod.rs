@@ -10,12 +10,15 @@ mod identity;
 mod log;
 mod run;
 mod state;
+mod state_files;
 mod step;
+mod tensor_file;
 mod validate;
 
 pub(crate) use card::with_evaluation;
 pub use log::{EvaluationRecord, RunLog, StepRecord};
 pub use run::{Existing, Outcome, TrainOptions, train};
-pub use state::{Best, Identity, RunState, StateFiles};
+pub use state::{Best, Identity, RunState};
+pub use state_files::{FoundState, StateFiles};
 pub use step::gradients;
 pub use validate::{ConfidenceChoice, ValidationSets};

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use corruptor::lock::FileLock;
-use corruptor::{CorruptSettings, Pair, Recipe, Split};
+use corruptor::{Channel, CorruptSettings, Pair, Recipe, Split};
 use restorer::RestoreError;
 use restorer::train::{CheckpointMeta, Trainable};
 
@@ -14,10 +14,11 @@ use super::card::{SourceFacts, TrainingFacts, source_facts, write_card};
 use super::finish::finish;
 use super::identity::check_agreement;
 use super::log::{EvaluationRecord, RunLog, StepRecord};
-use super::state::{Best, Identity, RunState, StateFiles};
+use super::state::{Best, Identity, RunState};
+use super::state_files::StateFiles;
 use super::step::gradients;
 use super::validate::ValidationSets;
-use crate::batch::{Batch, BatchPlan, Batches, TrainingPairs};
+use crate::batch::{Batch, BatchPlan, Batches, TrainingPairs, next_step};
 use crate::data;
 use crate::error::FinetuneError;
 use crate::optimizer::Optimizer;
@@ -95,14 +96,15 @@ pub fn train<M: Trainable>(model: &M, options: &TrainOptions) -> Result<Outcome,
         batch_tokens: run.settings.batch_tokens,
         bucket_pairs: run.settings.bucket_pairs,
     };
-    let batches = Batches::new(TrainingPairs { model, pairs: &pairs }, plan, run.state.cursor);
-    let accumulation = run.settings.accumulation;
+    let fresh = run.fresh_channel()?;
+    let batches = Batches::new(TrainingPairs { model, pairs: &pairs, fresh }, plan, run.state.cursor);
+    let step_tokens = run.settings.step_tokens;
     let stopped = std::thread::scope(|scope| {
         let (sender, steps) = sync_channel(STEPS_AHEAD);
         scope.spawn(move || {
             let mut batches = batches.peekable();
-            while batches.peek().is_some() {
-                if sender.send(batches.by_ref().take(accumulation).collect()).is_err() {
+            while let Some(step) = next_step(&mut batches, step_tokens) {
+                if sender.send(step).is_err() {
                     break;
                 }
             }
@@ -159,15 +161,17 @@ impl<'a, M: Trainable> Run<'a, M> {
         if options.existing == Existing::Overwrite {
             files.clear()?;
         }
-        let state = match files.progress()? {
+        let mut passed_over = Vec::new();
+        let state = match files.newest()? {
             None => RunState::new(identity),
-            Some(state) if options.existing == Existing::Resume => {
-                check_agreement(&options.out, &state.identity, &identity)?;
-                files.load(&state, model, &mut optimizer)?;
-                state
+            Some(mut found) if options.existing == Existing::Resume => {
+                check_agreement(&options.out, &found.state.identity, &identity)?;
+                files.load(&found, model, &mut optimizer)?;
+                passed_over = std::mem::take(&mut found.passed_over);
+                found.state
             }
-            Some(state) => {
-                return Err(FinetuneError::OutputTaken { path: options.out.clone(), step: state.step });
+            Some(found) => {
+                return Err(FinetuneError::OutputTaken { path: options.out.clone(), step: found.state.step });
             }
         };
         let progress = if options.progress {
@@ -175,11 +179,16 @@ impl<'a, M: Trainable> Run<'a, M> {
         } else {
             Progress::hidden()
         };
+        for damaged in passed_over {
+            progress.note(&format!("{damaged}; going on with the state before, of step {}", state.step));
+        }
         Ok(Self {
             log: RunLog::open(&options.out.join("log.jsonl"), state.log_bytes)?,
             schedule: Schedule {
+                kind: settings.schedule,
                 steps: settings.steps,
                 warmup_steps: settings.warmup_steps,
+                decay_share: settings.decay_share,
                 final_share: settings.final_share,
             },
             validation: ValidationSets::new(valid_pairs, &channel, settings.seed)?,
@@ -222,7 +231,7 @@ impl<'a, M: Trainable> Run<'a, M> {
         if self.options.init.is_some() && self.state.best.is_none() {
             self.evaluate()?;
         }
-        while self.state.step < self.settings.steps {
+        while self.state.step < self.settings.steps && !self.is_stale() {
             stopped = stop.reason();
             if stopped.is_some() {
                 break;
@@ -233,8 +242,8 @@ impl<'a, M: Trainable> Run<'a, M> {
             let learning_rate = self.settings.learning_rate * factor;
             let table_learning_rate = self.settings.table_learning_rate * factor;
 
-            let (seed, step) = (self.settings.seed, self.state.step);
-            let sum = gradients(self.model, &self.optimizer, &batches, &self.workers, seed, step)?;
+            let step = self.state.step;
+            let sum = gradients(self.model, &self.optimizer, &batches, &self.workers, &self.settings, step)?;
             let norm = self.optimizer.step(&sum, self.model.tables(), learning_rate, table_learning_rate)?;
 
             self.state.step += 1;
@@ -316,8 +325,37 @@ impl<'a, M: Trainable> Run<'a, M> {
         Ok(())
     }
 
-    /// Measures on the validation pairs, and keeps the weights if they are the best so far.
+    /// Whether the last evaluations have brought nothing new.
+    fn is_stale(&self) -> bool {
+        let since = self.state.best.map_or(0, |best| self.state.step.saturating_sub(best.step));
+        self.settings.patience > 0 && since >= self.settings.patience * self.settings.eval_steps
+    }
+
+    /// What corrupts originals anew, if the recipe asks for it.
+    fn fresh_channel(&self) -> Result<Option<Channel>, FinetuneError> {
+        if !self.settings.fresh_pairs {
+            return Ok(None);
+        }
+        let settings: CorruptSettings = self.options.recipe.table("corrupt")?;
+        Ok(Some(Channel::new(&settings)?))
+    }
+
+    /// Measures on the validation pairs, and keeps the weights if they are the best so far; of an average, if one is kept.
     fn evaluate(&mut self) -> Result<(), FinetuneError> {
+        self.swap_average()?;
+        let result = self.evaluate_weights();
+        self.swap_average()?;
+        result
+    }
+
+    fn swap_average(&mut self) -> Result<(), FinetuneError> {
+        match &mut self.optimizer.average {
+            Some(average) => average.swap().map_err(FinetuneError::tensor("average of the weights")),
+            None => Ok(()),
+        }
+    }
+
+    fn evaluate_weights(&mut self) -> Result<(), FinetuneError> {
         let counts = self.validation.counts(self.model, self.min_confidence(), &self.workers)?;
         let best = self.state.best.is_none_or(|best| counts.errors_after < best.counts.errors_after);
         let record = EvaluationRecord {
@@ -358,7 +396,7 @@ impl<'a, M: Trainable> Run<'a, M> {
     fn save(&mut self) -> Result<(), FinetuneError> {
         self.state.elapsed_s = self.elapsed_s();
         self.state.log_bytes = self.log.bytes();
-        self.files.save(&self.state, self.model, &self.optimizer)
+        self.files.save(&self.state, self.model, &self.optimizer, self.settings.keep_states)
     }
 }
 

@@ -5,6 +5,7 @@ use restorer::train::{BatchLoss, LossMode, Trainable};
 use crate::batch::Batch;
 use crate::error::FinetuneError;
 use crate::optimizer::{Gradients, MicroBatchGradients, Optimizer, RowGradients, reduce};
+use crate::settings::TrainSettings;
 use crate::workers::Workers;
 
 /// The sum of the gradients of `batches`, which are the micro-batches of step number `step`.
@@ -16,12 +17,16 @@ pub fn gradients<M: Trainable>(
     optimizer: &Optimizer,
     batches: &[Batch<M::Example>],
     workers: &Workers,
-    seed: u64,
+    settings: &TrainSettings,
     step: u64,
 ) -> Result<Gradients, FinetuneError> {
     let parts = workers.map(batches, |index, batch| {
-        let seed = micro_batch_seed(seed, step, index as u64);
-        micro_batch(model, optimizer, &batch.examples, LossMode::Train { seed, label_smoothing: 0.0 })
+        let mode = LossMode::Train {
+            seed: micro_batch_seed(settings.seed, step, index as u64),
+            label_smoothing: settings.label_smoothing,
+            recompute: settings.recompute,
+        };
+        micro_batch(model, optimizer, batch, mode)
     });
     let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
     reduce(&parts, optimizer.dense.parameters(), model.tables(), workers)
@@ -32,13 +37,13 @@ pub fn gradients<M: Trainable>(
 fn micro_batch<M: Trainable>(
     model: &M,
     optimizer: &Optimizer,
-    examples: &[M::Example],
+    batch: &Batch<M::Example>,
     mode: LossMode,
 ) -> Result<MicroBatchGradients, FinetuneError> {
-    let BatchLoss { loss, labels, rows } = model.loss(&examples.iter().collect::<Vec<_>>(), mode)?;
-    let tokens = examples.iter().map(|example| model.example_tokens(example)).sum();
-    let differentiate = || -> candle_core::Result<MicroBatchGradients> {
-        let mut store = loss.backward()?;
+    let examples: Vec<&M::Example> = batch.examples.iter().collect();
+    let (BatchLoss { loss, labels, rows }, mut store) = model.backward(&examples, mode)?;
+    let tokens = batch.tokens;
+    let collect = || -> candle_core::Result<MicroBatchGradients> {
         let dense = optimizer.dense.parameters().iter().map(|(_, var)| store.remove(var)).collect();
         let mut row_gradients = Vec::with_capacity(rows.len());
         for used in rows {
@@ -50,7 +55,7 @@ fn micro_batch<M: Trainable>(
         let loss = f64::from(loss.to_scalar::<f32>()?);
         Ok(MicroBatchGradients { loss, labels, tokens, dense, rows: row_gradients })
     };
-    differentiate().map_err(FinetuneError::tensor("gradient of a micro-batch"))
+    collect().map_err(FinetuneError::tensor("gradient of a micro-batch"))
 }
 
 /// A different seed for every micro-batch of a run (`SplitMix64` of its number).

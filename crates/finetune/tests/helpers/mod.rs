@@ -36,7 +36,7 @@ overlap_bytes = 16
 [train]
 steps = 120
 batch_tokens = 512
-accumulation = 2
+step_tokens = 1024
 bucket_pairs = 64
 learning_rate = 1e-2
 table_learning_rate = 5e-2
@@ -51,6 +51,13 @@ confidence_grid = [0.4, 0.8]
 resamples = 200
 set_passages = 20
 "#;
+
+/// The same noise, for a small autoregressive model.
+pub(crate) fn language_model_recipe(model: &str) -> String {
+    let (before, rest) = RECIPE.split_once("[model]").unwrap();
+    let (_, after) = rest.split_once("[train]").unwrap();
+    format!("{before}[model]\n{model}\n\n[train]{after}")
+}
 
 const WORDS: [&str; 24] = [
     "the", "of", "and", "to", "in", "that", "nation", "people", "congress", "year", "great", "war", "peace",
@@ -86,8 +93,12 @@ impl Workspace {
     }
 
     pub(crate) fn options(&self, out: &str, overrides: &[&str]) -> TrainOptions {
+        self.options_of(RECIPE, out, overrides)
+    }
+
+    pub(crate) fn options_of(&self, recipe: &str, out: &str, overrides: &[&str]) -> TrainOptions {
         TrainOptions {
-            recipe: Recipe::parse(RECIPE, "recipe").unwrap().with_overrides(overrides).unwrap(),
+            recipe: Recipe::parse(recipe, "recipe").unwrap().with_overrides(overrides).unwrap(),
             pairs: self.pairs(),
             out: self.path(out),
             init: None,
@@ -138,9 +149,17 @@ pub(crate) fn log(run: &Path) -> Vec<serde_json::Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// The files of a run's states, the newest last.
+pub(crate) fn state_files(run: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(run.join("state")).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.to_string_lossy().contains("run-")).collect();
+    files.sort_unstable();
+    files
+}
+
 /// The tensors of a run's state, by name, as bytes.
 pub(crate) fn state_tensors(run: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
-    let bytes = std::fs::read(run.join("state/run.safetensors")).unwrap();
+    let bytes = std::fs::read(state_files(run).pop().unwrap()).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     tensors.tensors().into_iter().map(|(name, view)| (name, view.data().to_vec())).collect()
 }

@@ -5,8 +5,8 @@ use candle_core::{DType, Device, Result, Tensor};
 use super::config::DecoderConfig;
 use crate::error::RestoreError;
 use crate::layers::{
-    Activation, AttentionShape, Embedding, Init, KvCache, Linear, Noise, Params, RmsNorm, Rope, attention,
-    gated,
+    Activation, AttentionShape, Embedding, Init, KvCache, Linear, Noise, Params, RmsNorm, Rope, Tape,
+    attention, gated,
 };
 
 /// A decoder: tokens in, logits out.
@@ -78,18 +78,28 @@ impl Decoder {
         (0..self.layers.len()).map(|_| KvCache::default()).collect()
     }
 
-    /// Hidden states `[tokens, hidden_size]` of packed sequences of `lengths` tokens.
+    /// Hidden states `[tokens, hidden_size]` of packed sequences of `lengths` tokens; each layer is a segment of `tape`.
     ///
     /// # Errors
     /// If the tensor library fails.
-    pub fn hidden(&self, tokens: &[u32], lengths: &[usize], noise: &Noise) -> Result<Tensor> {
+    pub fn hidden<'a>(
+        &'a self,
+        tokens: &[u32],
+        lengths: &[usize],
+        noise: &Noise,
+        tape: &mut Tape<'a>,
+    ) -> Result<Tensor> {
+        let DecoderConfig { num_heads, num_kv_heads, head_dim, attention_dropout, .. } = self.config;
         let rope = Rope::new(lengths, &self.config.frequencies);
+        let shape = AttentionShape::within(lengths, num_heads, num_kv_heads, head_dim, true);
         let mut x = self.embedding.forward(tokens)?.to_dtype(self.dtype)?;
-        for layer in &self.layers {
-            x = layer.forward(&x, &self.config, &rope, noise, |q, kv| {
-                let DecoderConfig { num_heads, num_kv_heads, head_dim, attention_dropout, .. } = self.config;
-                let shape = AttentionShape::within(lengths, num_heads, num_kv_heads, head_dim, true);
-                attention(q, kv, None, &shape, (noise, attention_dropout))
+        for (number, layer) in self.layers.iter().enumerate() {
+            let (rope, shape, noise) = (rope.clone(), shape.clone(), noise.part(number as u64));
+            x = tape.run(&[&x], move |inputs| {
+                let noise = noise.again();
+                layer.forward(&inputs[0], &self.config, &rope, &noise, |q, kv| {
+                    attention(q, kv, None, &shape, (&noise, attention_dropout))
+                })
             })?;
         }
         self.norm.forward(&x)

@@ -20,6 +20,7 @@ mod linear;
 mod noise;
 mod norm;
 mod params;
+mod recompute;
 mod rope;
 
 pub use adapter::Adapter;
@@ -33,4 +34,5 @@ pub use linear::Linear;
 pub use noise::Noise;
 pub use norm::RmsNorm;
 pub use params::{Init, NamedParams, Params};
+pub use recompute::Tape;
 pub use rope::{Rope, RopeFrequencies};

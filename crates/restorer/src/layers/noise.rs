@@ -24,6 +24,18 @@ impl Noise {
         Self { seed: Some(seed), next: AtomicU64::new(0) }
     }
 
+    /// The randomness of part number `number` of the pass: the same whenever that part is computed.
+    #[must_use]
+    pub fn part(&self, number: u64) -> Self {
+        Self { seed: self.seed.map(|seed| mix(seed ^ mix(!number))), next: AtomicU64::new(0) }
+    }
+
+    /// The same randomness from its beginning.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self { seed: self.seed, next: AtomicU64::new(0) }
+    }
+
     /// A mask for elements that stay with probability 1 − `rate`; none where everything stays.
     pub(super) fn mask(&self, rate: f32) -> Option<Mask> {
         let seed = self.seed.filter(|_| rate > 0.0)?;

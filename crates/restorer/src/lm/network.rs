@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::examples::TokenExample;
 use crate::decoder::{self, Decoder, DecoderCache, DecoderConfig};
 use crate::error::RestoreError;
-use crate::layers::{Noise, Params};
+use crate::layers::{Noise, Params, Tape};
 use crate::t5::{self, T5, T5Cache, T5Config};
 
 /// A network of either kind.
@@ -76,7 +76,12 @@ impl Network {
     ///
     /// # Errors
     /// If an example has no source (a decoder's first token is predicted from it), or the tensor library fails.
-    pub fn target_logits(&self, batch: &[&TokenExample], noise: &Noise) -> Result<Tensor> {
+    pub fn target_logits<'a>(
+        &'a self,
+        batch: &[&TokenExample],
+        noise: &Noise,
+        tape: &mut Tape<'a>,
+    ) -> Result<Tensor> {
         match self {
             Self::Decoder(decoder) => {
                 let (mut tokens, mut lengths, mut rows) = (Vec::new(), Vec::new(), Vec::new());
@@ -90,7 +95,7 @@ impl Network {
                     tokens.extend(&target[..target.len().saturating_sub(1)]);
                     lengths.push(source.len() + target.len().saturating_sub(1));
                 }
-                let hidden = decoder.hidden(&tokens, &lengths, noise)?;
+                let hidden = decoder.hidden(&tokens, &lengths, noise, tape)?;
                 let all = rows.len() == tokens.len();
                 let rows = Tensor::from_vec(
                     rows,
@@ -109,8 +114,8 @@ impl Network {
                 };
                 let targets: Vec<u32> = batch.iter().flat_map(shifted).collect();
                 let lengths: Vec<usize> = batch.iter().map(|e| e.target.len().max(1)).collect();
-                let source = t5.encode(&sources, &source_lengths, noise)?;
-                t5.logits(&t5.decode(&targets, &lengths, &source, &source_lengths, noise)?)
+                let source = t5.encode(&sources, &source_lengths, noise, tape)?;
+                t5.logits(&t5.decode((&targets, &lengths), (&source, &source_lengths), noise, tape)?)
             }
         }
     }
@@ -130,7 +135,7 @@ impl Network {
                 Ok((caches.into_iter().map(SequenceCache::Decoder).collect(), logits.detach()))
             }
             Self::T5(t5) => {
-                let encoded = t5.encode(&tokens, &lengths, &Noise::none())?.detach();
+                let encoded = t5.encode(&tokens, &lengths, &Noise::none(), &mut Tape::keeping())?.detach();
                 let mut first = 0;
                 let mut caches = Vec::with_capacity(lengths.len());
                 for length in lengths {

@@ -3,15 +3,30 @@
 use std::path::Path;
 
 use candle_core::Var;
+use candle_core::backprop::GradStore;
 use corruptor::Pair;
 
 use super::examples::{TokenExample, examples};
 use super::model::LanguageModel;
 use super::save;
 use crate::error::RestoreError;
-use crate::layers::cross_entropy_sum;
+use crate::layers::{Tape, cross_entropy_sum};
 use crate::table::RowTable;
 use crate::train::{BatchLoss, CheckpointMeta, LossMode, Trainable};
+
+impl LanguageModel {
+    fn loss_on<'a>(
+        &'a self,
+        batch: &[&TokenExample],
+        mode: LossMode,
+        tape: &mut Tape<'a>,
+    ) -> Result<BatchLoss, RestoreError> {
+        let logits = self.network.target_logits(batch, &mode.noise(), tape)?;
+        let targets: Vec<u32> = batch.iter().flat_map(|example| example.target.iter().copied()).collect();
+        let loss = cross_entropy_sum(&logits, &targets, mode.label_smoothing())?;
+        Ok(BatchLoss { loss, labels: targets.len(), rows: Vec::new() })
+    }
+}
 
 impl Trainable for LanguageModel {
     type Example = TokenExample;
@@ -25,10 +40,18 @@ impl Trainable for LanguageModel {
     }
 
     fn loss(&self, batch: &[&TokenExample], mode: LossMode) -> Result<BatchLoss, RestoreError> {
-        let logits = self.network.target_logits(batch, &mode.noise())?;
-        let targets: Vec<u32> = batch.iter().flat_map(|example| example.target.iter().copied()).collect();
-        let loss = cross_entropy_sum(&logits, &targets, mode.label_smoothing())?;
-        Ok(BatchLoss { loss, labels: targets.len(), rows: Vec::new() })
+        self.loss_on(batch, mode, &mut Tape::keeping())
+    }
+
+    fn backward(
+        &self,
+        batch: &[&TokenExample],
+        mode: LossMode,
+    ) -> Result<(BatchLoss, GradStore), RestoreError> {
+        let mut tape = mode.tape();
+        let loss = self.loss_on(batch, mode, &mut tape)?;
+        let gradients = tape.backward(&loss.loss)?;
+        Ok((loss, gradients))
     }
 
     fn parameters(&self) -> Vec<(String, Var)> {

@@ -6,7 +6,7 @@ use super::bias::RelativeBias;
 use super::config::T5Config;
 use super::layers::{Attention, FeedForward, Sight};
 use crate::error::RestoreError;
-use crate::layers::{Embedding, Init, KvCache, Linear, Noise, Params, RmsNorm};
+use crate::layers::{DistanceBias, Embedding, Init, KvCache, Linear, Noise, Params, RmsNorm, Tape};
 
 /// An encoder–decoder: source tokens in, logits of target tokens out.
 #[derive(Debug)]
@@ -101,48 +101,64 @@ impl T5 {
         noise.dropout(&self.embedding.forward(tokens)?.to_dtype(self.dtype)?, self.config.dropout_rate)
     }
 
-    /// The encoder's hidden states `[tokens, d_model]` of packed sources of `lengths` tokens.
+    /// The encoder's hidden states `[tokens, d_model]` of packed sources of `lengths` tokens; each layer is a segment of `tape`.
     ///
     /// # Errors
     /// If the tensor library fails.
-    pub fn encode(&self, tokens: &[u32], lengths: &[usize], noise: &Noise) -> Result<Tensor> {
-        let bias = self.encoder_bias.by_distance(longest(lengths))?;
-        let sight = Sight { queries: lengths, keys: lengths, causal: false, bias: Some(&bias) };
+    pub fn encode<'a>(
+        &'a self,
+        tokens: &[u32],
+        lengths: &[usize],
+        noise: &Noise,
+        tape: &mut Tape<'a>,
+    ) -> Result<Tensor> {
+        let DistanceBias { values, zero } = self.encoder_bias.by_distance(longest(lengths))?;
+        let dropout = self.config.dropout_rate;
         let mut x = self.embed(tokens, noise)?;
-        for layer in &self.encoder {
-            let (q, kv) = layer.attention.own(&layer.norm.forward(&x)?, noise)?;
-            let attended = layer.attention.attend(&q, &kv, &sight, noise)?;
-            x = (x + noise.dropout(&attended, self.config.dropout_rate)?)?;
-            x = layer.feed_forward.forward(&x, noise)?;
+        for (number, layer) in self.encoder.iter().enumerate() {
+            let (lengths, noise) = (lengths.to_vec(), noise.part(number as u64));
+            x = tape.run(&[&x, &values], move |inputs| {
+                let (x, noise) = (&inputs[0], &noise.again());
+                let bias = DistanceBias { values: inputs[1].clone(), zero };
+                let sight = Sight { queries: &lengths, keys: &lengths, causal: false, bias: Some(&bias) };
+                let (q, kv) = layer.attention.own(&layer.norm.forward(x)?, noise)?;
+                let attended = layer.attention.attend(&q, &kv, &sight, noise)?;
+                layer.feed_forward.forward(&(x + noise.dropout(&attended, dropout)?)?, noise)
+            })?;
         }
-        noise.dropout(&self.encoder_norm.forward(&x)?, self.config.dropout_rate)
+        noise.dropout(&self.encoder_norm.forward(&x)?, dropout)
     }
 
     /// The decoder's hidden states `[tokens, d_model]` of packed targets of `lengths` tokens, beside encoded sources of
-    /// `source_lengths`.
+    /// `source_lengths`; each layer is a segment of `tape`.
     ///
     /// # Errors
     /// If the tensor library fails.
-    pub fn decode(
-        &self,
-        tokens: &[u32],
-        lengths: &[usize],
-        source: &Tensor,
-        source_lengths: &[usize],
+    pub fn decode<'a>(
+        &'a self,
+        (tokens, lengths): (&[u32], &[usize]),
+        (source, source_lengths): (&Tensor, &[usize]),
         noise: &Noise,
+        tape: &mut Tape<'a>,
     ) -> Result<Tensor> {
-        let bias = self.decoder_bias.by_distance(longest(lengths))?;
-        let own = Sight { queries: lengths, keys: lengths, causal: true, bias: Some(&bias) };
-        let across = Sight { queries: lengths, keys: source_lengths, causal: false, bias: None };
+        let DistanceBias { values, zero } = self.decoder_bias.by_distance(longest(lengths))?;
         let dropout = self.config.dropout_rate;
         let mut x = self.embed(tokens, noise)?;
-        for layer in &self.decoder {
-            let (q, kv) = layer.attention.own(&layer.norm.forward(&x)?, noise)?;
-            x = (x + noise.dropout(&layer.attention.attend(&q, &kv, &own, noise)?, dropout)?)?;
-            let q = layer.cross.queries(&layer.cross_norm.forward(&x)?, noise)?;
-            let kv = layer.cross.keys_values(source, noise)?;
-            x = (x + noise.dropout(&layer.cross.attend(&q, &kv, &across, noise)?, dropout)?)?;
-            x = layer.feed_forward.forward(&x, noise)?;
+        for (number, layer) in self.decoder.iter().enumerate() {
+            let (lengths, source_lengths) = (lengths.to_vec(), source_lengths.to_vec());
+            let noise = noise.part(!(number as u64));
+            x = tape.run(&[&x, source, &values], move |inputs| {
+                let (x, source, noise) = (&inputs[0], &inputs[1], &noise.again());
+                let bias = DistanceBias { values: inputs[2].clone(), zero };
+                let own = Sight { queries: &lengths, keys: &lengths, causal: true, bias: Some(&bias) };
+                let across = Sight { queries: &lengths, keys: &source_lengths, causal: false, bias: None };
+                let (q, kv) = layer.attention.own(&layer.norm.forward(x)?, noise)?;
+                let x = (x + noise.dropout(&layer.attention.attend(&q, &kv, &own, noise)?, dropout)?)?;
+                let q = layer.cross.queries(&layer.cross_norm.forward(&x)?, noise)?;
+                let kv = layer.cross.keys_values(source, noise)?;
+                let x = (x + noise.dropout(&layer.cross.attend(&q, &kv, &across, noise)?, dropout)?)?;
+                layer.feed_forward.forward(&x, noise)
+            })?;
         }
         noise.dropout(&self.decoder_norm.forward(&x)?, dropout)
     }
