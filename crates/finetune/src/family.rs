@@ -136,7 +136,7 @@ fn language_model(options: &TrainOptions, source: &ModelSource) -> Result<Langua
     let settings: LmSettings = options.recipe.table("model")?;
     let train: TrainSettings = options.recipe.table("train")?;
     let load = LoadOptions { device: source.device, ..LoadOptions::default() };
-    let compute = train.precision.dtype(source.device == DeviceChoice::Cpu);
+    let compute = train.precision.compute(source.device == DeviceChoice::Cpu);
     Ok(match &source.init {
         Some(checkpoint) => LanguageModel::to_train(checkpoint, &settings, compute, &load)?,
         None => LanguageModel::random(&settings, compute, &load)?,

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 
 use candle_core::DType;
+use restorer::layers::Operands;
+use restorer::lm::Compute;
 use serde::{Deserialize, Serialize};
 
 use crate::error::FinetuneError;
@@ -174,13 +176,13 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// The type of activations on a CPU or elsewhere.
-    pub fn dtype(self, on_cpu: bool) -> DType {
-        match self {
-            Self::Float32 => DType::F32,
-            Self::Bfloat16 => DType::BF16,
-            Self::Auto if on_cpu => DType::F32,
-            Self::Auto => DType::BF16,
+    /// What a model computes in, on a CPU or elsewhere. A CPU keeps activations in float32, and rounds what it multiplies.
+    pub fn compute(self, on_cpu: bool) -> Compute {
+        let is_half = self == Self::Bfloat16 || (self == Self::Auto && !on_cpu);
+        match (is_half, on_cpu) {
+            (false, _) => Compute::default(),
+            (true, true) => Compute { operands: Operands::Bfloat16, ..Compute::default() },
+            (true, false) => Compute { dtype: DType::BF16, ..Compute::default() },
         }
     }
 }

@@ -5,7 +5,7 @@ mod helpers;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use helpers::{Workspace, state_files, state_step, state_tensors};
+use helpers::{Workspace, state_step, state_step_so_far, state_tensors};
 use predicates::prelude::*;
 use predicates::str::contains;
 
@@ -19,7 +19,7 @@ fn started(workspace: &Workspace, steps: u64) -> std::process::Child {
         .spawn()
         .unwrap();
     let (run, deadline) = (workspace.path("run"), Instant::now() + Duration::from_mins(1));
-    while !run.join("state").exists() || state_files(&run).is_empty() || state_step(&run) < steps {
+    while !run.join("state").exists() || state_step_so_far(&run).is_none_or(|step| step < steps) {
         assert!(child.try_wait().unwrap().is_none(), "training ended by itself");
         assert!(Instant::now() < deadline, "no state was saved");
         std::thread::sleep(Duration::from_millis(5));

@@ -8,7 +8,7 @@ use corruptor::Pair;
 
 use crate::channel::Decoding;
 use crate::error::RestoreError;
-use crate::layers::{Noise, Tape};
+use crate::layers::{Pass, Tape};
 use crate::restorer::Restorer;
 use crate::table::{RowTable, RowUse};
 
@@ -30,10 +30,10 @@ pub enum LossMode {
 
 impl LossMode {
     /// The randomness of the pass.
-    pub fn noise(self) -> Noise {
+    pub fn pass(self) -> Pass {
         match self {
-            Self::Train { seed, .. } => Noise::seeded(seed),
-            Self::Eval => Noise::none(),
+            Self::Train { seed, .. } => Pass::seeded(seed),
+            Self::Eval => Pass::plain(),
         }
     }
 

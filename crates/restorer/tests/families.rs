@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use restorer::LoadOptions;
-use restorer::layers::{Noise, Tape};
-use restorer::lm::{Codec, LanguageModel, LmSettings, Network, TokenExample};
+use restorer::layers::{Pass, Tape};
+use restorer::lm::{Codec, Compute, LanguageModel, LmSettings, Network, TokenExample};
 use restorer::train::{CheckpointMeta, LossMode, Trainable};
 
 const CAUSAL: [&str; 7] =
@@ -95,7 +95,7 @@ fn model_dir(name: &str, home: &Path) -> PathBuf {
 }
 
 fn to_train(dir: &Path) -> LanguageModel {
-    LanguageModel::to_train(dir, &settings(dir), DType::F32, &LoadOptions::default()).unwrap()
+    LanguageModel::to_train(dir, &settings(dir), Compute::default(), &LoadOptions::default()).unwrap()
 }
 
 fn assert_close(found: &[f32], wanted: &[f32], tolerance: f32, what: &str) {
@@ -116,7 +116,7 @@ fn logits_are_those_of_the_reference() {
         for model in [to_train(&dir), LanguageModel::load(&dir, &LoadOptions::default()).unwrap()] {
             let examples = expected.examples();
             let batch: Vec<&TokenExample> = examples.iter().map(|(example, _)| example).collect();
-            let logits = model.network().target_logits(&batch, &Noise::none(), &mut Tape::keeping()).unwrap();
+            let logits = model.network().target_logits(&batch, &Pass::plain(), &mut Tape::keeping()).unwrap();
             let mut row = 0;
             for (i, (example, first)) in examples.iter().enumerate() {
                 let found = logits.narrow(0, row, example.target.len()).unwrap();
@@ -165,7 +165,8 @@ fn recomputed_activations_give_the_same_gradients() {
         let dir = model_dir(name, home.path());
         // With dropout: its masks must come back too.
         let settings = LmSettings { dropout: Some(0.2), ..settings(&dir) };
-        let model = LanguageModel::to_train(&dir, &settings, DType::F32, &LoadOptions::default()).unwrap();
+        let model =
+            LanguageModel::to_train(&dir, &settings, Compute::default(), &LoadOptions::default()).unwrap();
         let examples = Expected::read(name).examples();
         let batch: Vec<&TokenExample> = examples.iter().map(|(example, _)| example).collect();
         let gradients = |seed, recompute| {
@@ -280,7 +281,8 @@ fn what_does_not_fit_is_refused() {
     // A recipe for another family.
     let wrong = LmSettings { family: "llama".to_owned(), ..LmSettings::default() };
     let dir = model_dir("byt5", home.path());
-    let error = LanguageModel::to_train(&dir, &wrong, DType::F32, &LoadOptions::default()).unwrap_err();
+    let error =
+        LanguageModel::to_train(&dir, &wrong, Compute::default(), &LoadOptions::default()).unwrap_err();
     assert!(error.to_string().contains("\"t5\""), "{error}");
 }
 
@@ -294,7 +296,7 @@ fn every_trainable_tensor_of_a_new_model_learns() {
             &[("hidden_size", 24), ("intermediate_size", 32), ("head_dim", 8), ("num_hidden_layers", 2)]
         };
         settings.config.extend(sizes.iter().map(|(key, size)| ((*key).to_owned(), (*size).into())));
-        let model = LanguageModel::random(&settings, DType::F32, &LoadOptions::default()).unwrap();
+        let model = LanguageModel::random(&settings, Compute::default(), &LoadOptions::default()).unwrap();
         assert!(matches!((family, model.network()), ("t5", Network::T5(_)) | (_, Network::Decoder(_))));
         let pair = corruptor::Pair {
             id: 1,

@@ -154,6 +154,10 @@ impl StateFiles {
                     damaged.push(error);
                     continue;
                 }
+                // A run under way has replaced it meanwhile.
+                Err(FinetuneError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             let state: RunState =

@@ -166,5 +166,10 @@ pub(crate) fn state_tensors(run: &Path) -> std::collections::BTreeMap<String, Ve
 
 /// The step of a run's state.
 pub(crate) fn state_step(run: &Path) -> u64 {
-    finetune::train::StateFiles::of(run).progress().unwrap().unwrap().step
+    state_step_so_far(run).unwrap()
+}
+
+/// The step of a run's state, if there is one yet.
+pub(crate) fn state_step_so_far(run: &Path) -> Option<u64> {
+    Some(finetune::train::StateFiles::of(run).progress().unwrap()?.step)
 }

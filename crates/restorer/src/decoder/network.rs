@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use super::config::DecoderConfig;
 use crate::error::RestoreError;
 use crate::layers::{
-    Activation, AttentionShape, Embedding, Init, KvCache, Linear, Noise, Params, RmsNorm, Rope, Tape,
+    Activation, AttentionShape, Embedding, Init, KvCache, Linear, Params, Pass, RmsNorm, Rope, Tape,
     attention, gated,
 };
 
@@ -86,7 +86,7 @@ impl Decoder {
         &'a self,
         tokens: &[u32],
         lengths: &[usize],
-        noise: &Noise,
+        pass: &Pass,
         tape: &mut Tape<'a>,
     ) -> Result<Tensor> {
         let DecoderConfig { num_heads, num_kv_heads, head_dim, attention_dropout, .. } = self.config;
@@ -94,11 +94,11 @@ impl Decoder {
         let shape = AttentionShape::within(lengths, num_heads, num_kv_heads, head_dim, true);
         let mut x = self.embedding.forward(tokens)?.to_dtype(self.dtype)?;
         for (number, layer) in self.layers.iter().enumerate() {
-            let (rope, shape, noise) = (rope.clone(), shape.clone(), noise.part(number as u64));
+            let (rope, shape, pass) = (rope.clone(), shape.clone(), pass.part(number as u64));
             x = tape.run(&[&x], move |inputs| {
-                let noise = noise.again();
-                layer.forward(&inputs[0], &self.config, &rope, &noise, |q, kv| {
-                    attention(q, kv, None, &shape, (&noise, attention_dropout))
+                let pass = pass.again();
+                layer.forward(&inputs[0], &self.config, &rope, &pass, |q, kv| {
+                    attention(q, kv, None, &shape, (&pass, attention_dropout))
                 })
             })?;
         }
@@ -115,7 +115,7 @@ impl Decoder {
         lengths: &[usize],
         caches: &mut [&mut DecoderCache],
     ) -> Result<Tensor> {
-        let quiet = &Noise::none();
+        let quiet = &Pass::plain();
         let starts: Vec<usize> =
             caches.iter().map(|cache| cache.first().map_or(0, KvCache::tokens)).collect();
         let positions = starts.iter().zip(lengths).map(|(&start, &length)| start..start + length);
@@ -145,7 +145,7 @@ impl Decoder {
     /// # Errors
     /// If the tensor library fails.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.head.forward(hidden, &Noise::none())
+        self.head.forward(hidden, &Pass::plain())
     }
 }
 
@@ -189,14 +189,14 @@ impl Layer {
         x: &Tensor,
         config: &DecoderConfig,
         rope: &Rope,
-        noise: &Noise,
+        pass: &Pass,
         attend: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor>,
     ) -> Result<Tensor> {
         let (q_size, kv_size) = (config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim);
         let normed = self.input_norm.forward(x)?;
         let (q, kv) = match &self.qk_norms {
             None => {
-                let qkv = Linear::forward_together(&[&self.q, &self.k, &self.v], &normed, noise)?;
+                let qkv = Linear::forward_together(&[&self.q, &self.k, &self.v], &normed, pass)?;
                 (qkv.narrow(1, 0, q_size)?, qkv.narrow(1, q_size, 2 * kv_size)?)
             }
             Some([q_norm, k_norm]) => {
@@ -204,14 +204,14 @@ impl Layer {
                     let dims = x.dims2()?;
                     norm.forward(&x.reshape(((), config.head_dim))?)?.reshape(dims)
                 };
-                let q = by_head(self.q.forward(&normed, noise)?, q_norm)?;
-                let k = by_head(self.k.forward(&normed, noise)?, k_norm)?;
-                (q, Tensor::cat(&[k, self.v.forward(&normed, noise)?], 1)?)
+                let q = by_head(self.q.forward(&normed, pass)?, q_norm)?;
+                let k = by_head(self.k.forward(&normed, pass)?, k_norm)?;
+                (q, Tensor::cat(&[k, self.v.forward(&normed, pass)?], 1)?)
             }
         };
         let attended = attend(&rope.apply(&q, q_size)?, &rope.apply(&kv, kv_size)?)?;
-        let x = (x + self.output.forward(&attended, noise)?)?;
-        let hidden = Linear::forward_together(&[&self.gate, &self.up], &self.mlp_norm.forward(&x)?, noise)?;
-        x + self.down.forward(&gated(&hidden, Activation::Silu)?, noise)?
+        let x = (x + self.output.forward(&attended, pass)?)?;
+        let hidden = Linear::forward_together(&[&self.gate, &self.up], &self.mlp_norm.forward(&x)?, pass)?;
+        x + self.down.forward(&gated(&hidden, Activation::Silu)?, pass)?
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::linear::product;
-use super::noise::Noise;
+use super::pass::Pass;
 
 /// The update s · B A of one map; A is `[rank, in]`, B `[out, rank]`.
 #[derive(Clone, Debug)]
@@ -16,8 +16,9 @@ pub struct Adapter {
 
 impl Adapter {
     /// s · (dropout(x) Aᵀ) Bᵀ: `[n, in]` → `[n, out]`.
-    pub(super) fn forward(&self, x: &Tensor, noise: &Noise) -> Result<Tensor> {
-        let x = noise.dropout(x, self.dropout)?;
-        product(&product(&x, &self.a, false)?, &self.b, false)? * self.scale
+    pub(super) fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let x = pass.dropout(x, self.dropout)?;
+        let inner = product(&x, &self.a, false, pass.operands())?;
+        product(&inner, &self.b, false, pass.operands())? * self.scale
     }
 }

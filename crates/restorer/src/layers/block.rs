@@ -5,9 +5,9 @@ use candle_core::Tensor;
 use super::attention::{AttentionShape, attention};
 use super::gated::{Activation, gated};
 use super::linear::Linear;
-use super::noise::Noise;
 use super::norm::RmsNorm;
 use super::params::{Init, Params};
+use super::pass::Pass;
 use super::rope::Rope;
 use crate::error::RestoreError;
 
@@ -76,7 +76,7 @@ impl Block {
         rope: &Rope,
         causal: bool,
     ) -> candle_core::Result<Tensor> {
-        let quiet = &Noise::none();
+        let quiet = &Pass::plain();
         let qkv = self.qkv.forward(&self.input_norm.forward(x)?, quiet)?;
         let head_dim = qkv.dim(1)? / (self.heads + 2 * self.kv_heads);
         let (q_size, kv_size) = (self.heads * head_dim, self.kv_heads * head_dim);

@@ -1,4 +1,4 @@
-//! The few things that the hand-written CPU kernels share: slices of tensors, a vectorizable `exp`, a bounded matrix product.
+//! The few things that the hand-written CPU kernels share: slices of tensors, and a vectorizable `exp`.
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
 
@@ -41,64 +41,6 @@ pub(super) fn exp(x: f32) -> f32 {
     p * scale
 }
 
-/// A matrix inside a slice: entry (i, j) is at `i · row + j · col`.
-#[derive(Clone, Copy)]
-pub(super) struct View<'a> {
-    pub(super) values: &'a [f32],
-    pub(super) row: usize,
-    pub(super) col: usize,
-}
-
-impl View<'_> {
-    fn holds(&self, rows: usize, cols: usize) -> bool {
-        rows == 0 || cols == 0 || (rows - 1) * self.row + (cols - 1) * self.col < self.values.len()
-    }
-}
-
-/// `out[i · row + j] (+)= factor · Σ_k a(i, k) b(k, j)` for an `m` × `k` matrix `a` and a `k` × `n` matrix `b`.
-pub(super) fn matmul(
-    (m, k, n): (usize, usize, usize),
-    a: View<'_>,
-    b: View<'_>,
-    factor: f32,
-    out: &mut [f32],
-    row: usize,
-    accumulate: bool,
-) {
-    if m == 0 || n == 0 {
-        return;
-    }
-    assert!(a.holds(m, k) && b.holds(k, n) && (m - 1) * row + n <= out.len(), "matrix outside its slice");
-    #[expect(
-        unsafe_code,
-        reason = "gemm takes raw pointers; the assertion above bounds every entry it touches"
-    )]
-    // SAFETY: all entries of the three matrices lie inside their slices (asserted), and `out` is borrowed mutably.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
-            1,
-            row.cast_signed(),
-            accumulate,
-            a.values.as_ptr(),
-            a.col.cast_signed(),
-            a.row.cast_signed(),
-            b.values.as_ptr(),
-            b.col.cast_signed(),
-            b.row.cast_signed(),
-            1.0,
-            factor,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,16 +53,5 @@ mod tests {
             assert!((f64::from(exp(x)) / exact - 1.0).abs() < 3e-7, "{x}: {} against {exact}", exp(x));
         }
         assert!(exp(-1000.0) < 1e-37);
-    }
-
-    #[test]
-    fn matmul_respects_strides_and_accumulates() {
-        let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        let mut out = [10.0; 4];
-        // a (2 × 3) times its own transpose.
-        let (rows, columns) = (View { values: &a, row: 3, col: 1 }, View { values: &a, row: 1, col: 3 });
-        matmul((2, 3, 2), rows, columns, 2.0, &mut out, 2, true);
-        let exact = [38.0, 74.0, 74.0, 164.0];
-        assert!(out.iter().zip(exact).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-4), "{out:?}");
     }
 }

@@ -1,11 +1,13 @@
 //! Affine maps, with the low-rank updates of `LoRA` where the parameters say so.
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CudaStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Storage, Tensor};
 
 use super::adapter::Adapter;
-use super::noise::Noise;
+use super::kernel::{has_kernel, slice, with_values};
 use super::params::{Init, Params};
+use super::pass::Pass;
+use super::product::{Operands, View, matmul};
 use crate::error::RestoreError;
 
 /// y = x Wᵀ (+ b) (+ a low-rank update), with `weight` `[out, in]` as in the Hugging Face layout.
@@ -55,13 +57,13 @@ impl Linear {
     ///
     /// # Errors
     /// If the shapes do not fit.
-    pub fn forward(&self, x: &Tensor, noise: &Noise) -> Result<Tensor> {
-        let mut y = product(x, &self.weight, self.frozen)?;
+    pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let mut y = product(x, &self.weight, self.frozen, pass.operands())?;
         if let Some(bias) = &self.bias {
             y = y.broadcast_add(&bias.to_dtype(y.dtype())?)?;
         }
         match &self.adapter {
-            Some(adapter) => y + adapter.forward(x, noise)?,
+            Some(adapter) => y + adapter.forward(x, pass)?,
             None => Ok(y),
         }
     }
@@ -71,42 +73,104 @@ impl Linear {
     ///
     /// # Errors
     /// If the shapes do not fit.
-    pub fn forward_together(maps: &[&Self], x: &Tensor, noise: &Noise) -> Result<Tensor> {
+    pub fn forward_together(maps: &[&Self], x: &Tensor, pass: &Pass) -> Result<Tensor> {
         /// Rows from which copying the weights pays.
         const JOIN_FROM_ROWS: usize = 128;
         let plain = maps.iter().all(|map| map.bias.is_none() && map.adapter.is_none());
         if plain && x.dim(0)? >= JOIN_FROM_ROWS {
             let weights: Vec<&Tensor> = maps.iter().map(|map| &map.weight).collect();
-            return product(x, &Tensor::cat(&weights, 0)?, maps.iter().all(|map| map.frozen));
+            let frozen = maps.iter().all(|map| map.frozen);
+            return product(x, &Tensor::cat(&weights, 0)?, frozen, pass.operands());
         }
-        let outputs = maps.iter().map(|map| map.forward(x, noise)).collect::<Result<Vec<_>>>()?;
+        let outputs = maps.iter().map(|map| map.forward(x, pass)).collect::<Result<Vec<_>>>()?;
         Tensor::cat(&outputs, 1)
     }
 }
 
 /// x Wᵀ. A frozen weight gets no gradient, and none is computed.
-pub(super) fn product(x: &Tensor, weight: &Tensor, frozen: bool) -> Result<Tensor> {
+pub(super) fn product(x: &Tensor, weight: &Tensor, frozen: bool, operands: Operands) -> Result<Tensor> {
     let (x, weight) = (x.contiguous()?, weight.to_dtype(x.dtype())?);
-    if frozen { x.apply_op1(FrozenProduct { weight }) } else { x.apply_op2(&weight, Product) }
+    if frozen {
+        x.apply_op1(FrozenProduct { weight: weight.contiguous()?, operands })
+    } else {
+        x.apply_op2(&weight.contiguous()?, Product { operands })
+    }
 }
 
 /// x Wᵀ with the gradient of W in W's own layout.
-struct Product;
+struct Product {
+    operands: Operands,
+}
 
 /// x Wᵀ for a W that needs no gradient.
 struct FrozenProduct {
     weight: Tensor,
+    operands: Operands,
 }
 
-/// The product on any device.
+/// x Wᵀ on any device, by the library.
 fn multiply<S: BackendStorage>(x: &S, xl: &Layout, w: &S, wl: &Layout) -> Result<(S, Shape)> {
+    let (n, input, output) = sizes(xl, wl)?;
+    let product = x.matmul(w, (1, n, output, input), xl, &wl.transpose(0, 1)?)?;
+    Ok((product, (n, output).into()))
+}
+
+/// x Wᵀ on the CPU, by our kernel where the values are float32.
+fn multiply_cpu(
+    operands: Operands,
+    (x, xl): (&CpuStorage, &Layout),
+    (w, wl): (&CpuStorage, &Layout),
+) -> Result<(CpuStorage, Shape)> {
+    if !matches!((x, w), (CpuStorage::F32(_), CpuStorage::F32(_))) {
+        return multiply(x, xl, w, wl);
+    }
+    let (n, input, output) = sizes(xl, wl)?;
+    let x = View { values: slice(x, xl)?, row: input, col: 1 };
+    let w = View { values: slice(w, wl)?, row: 1, col: input };
+    let mut out = vec![0.0; n * output];
+    matmul(operands, (n, input, output), x, w, 1.0, (&mut out, output), false);
+    Ok((CpuStorage::F32(out), (n, output).into()))
+}
+
+fn sizes(xl: &Layout, wl: &Layout) -> Result<(usize, usize, usize)> {
     let (n, input) = xl.shape().dims2()?;
     let (output, width) = wl.shape().dims2()?;
     if input != width {
         candle_core::bail!("a map of {width} values was given {input}");
     }
-    let product = x.matmul(w, (1, n, output, input), xl, &wl.transpose(0, 1)?)?;
-    Ok((product, (n, output).into()))
+    Ok((n, input, output))
+}
+
+/// The gradient of x: g W.
+fn gradient_of_input(operands: Operands, grad: &Tensor, w: &Tensor) -> Result<Tensor> {
+    if !has_kernel(grad) {
+        return grad.matmul(w);
+    }
+    let ((n, output), input) = (grad.dims2()?, w.dim(1)?);
+    let mut dx = vec![0.0; n * input];
+    with_values(grad, |g| {
+        with_values(w, |w| {
+            let (g, w) = (View { values: g, row: output, col: 1 }, View { values: w, row: input, col: 1 });
+            matmul(operands, (n, output, input), g, w, 1.0, (&mut dx, input), false);
+        })
+    })??;
+    Tensor::from_vec(dx, (n, input), grad.device())
+}
+
+/// The gradient of W: gᵀ x.
+fn gradient_of_weight(operands: Operands, grad: &Tensor, x: &Tensor) -> Result<Tensor> {
+    if !has_kernel(grad) {
+        return grad.t()?.matmul(x);
+    }
+    let ((n, output), input) = (grad.dims2()?, x.dim(1)?);
+    let mut dw = vec![0.0; output * input];
+    with_values(grad, |g| {
+        with_values(x, |x| {
+            let (g, x) = (View { values: g, row: 1, col: output }, View { values: x, row: input, col: 1 });
+            matmul(operands, (output, n, input), g, x, 1.0, (&mut dw, input), false);
+        })
+    })??;
+    Tensor::from_vec(dw, (output, input), grad.device())
 }
 
 impl CustomOp2 for Product {
@@ -121,7 +185,7 @@ impl CustomOp2 for Product {
         w: &CpuStorage,
         wl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        multiply(x, xl, w, wl)
+        multiply_cpu(self.operands, (x, xl), (w, wl))
     }
 
     fn cuda_fwd(
@@ -141,7 +205,9 @@ impl CustomOp2 for Product {
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        Ok((Some(grad.matmul(w)?), Some(grad.t()?.matmul(x)?)))
+        let grad = grad.contiguous()?;
+        let dx = gradient_of_input(self.operands, &grad, w)?;
+        Ok((Some(dx), Some(gradient_of_weight(self.operands, &grad, x)?)))
     }
 }
 
@@ -153,7 +219,7 @@ impl CustomOp1 for FrozenProduct {
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout) -> Result<(CpuStorage, Shape)> {
         let (weight, wl) = self.weight.storage_and_layout();
         match &*weight {
-            candle_core::Storage::Cpu(weight) => multiply(x, xl, weight, wl),
+            Storage::Cpu(weight) => multiply_cpu(self.operands, (x, xl), (weight, wl)),
             _ => candle_core::bail!("a linear map and its input live on different devices"),
         }
     }
@@ -161,13 +227,13 @@ impl CustomOp1 for FrozenProduct {
     fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout) -> Result<(CudaStorage, Shape)> {
         let (weight, wl) = self.weight.storage_and_layout();
         match &*weight {
-            candle_core::Storage::Cuda(weight) => multiply(x, xl, weight, wl),
+            Storage::Cuda(weight) => multiply(x, xl, weight, wl),
             _ => candle_core::bail!("a linear map and its input live on different devices"),
         }
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        grad.matmul(&self.weight).map(Some)
+        gradient_of_input(self.operands, &grad.contiguous()?, &self.weight).map(Some)
     }
 }
 
@@ -180,10 +246,10 @@ mod tests {
     fn products_and_their_gradients_are_those_of_matmul() {
         let inputs = [random(&[7, 12], 3), random(&[5, 12], 4)];
         let composed = |v: &[Tensor]| v[0].matmul(&v[1].t()?);
-        assert_same(|v| product(&v[0], &v[1], false), composed, &inputs, 1e-5);
-        assert_gradients(|v| product(&v[0], &v[1], false), &inputs);
+        assert_same(|v| product(&v[0], &v[1], false, Operands::Float32), composed, &inputs, 1e-5);
+        assert_gradients(|v| product(&v[0], &v[1], false, Operands::Float32), &inputs);
         let weight = inputs[1].clone();
-        let frozen = |v: &[Tensor]| product(&v[0], &weight, true);
+        let frozen = |v: &[Tensor]| product(&v[0], &weight, true, Operands::Float32);
         assert_same(frozen, |v| v[0].matmul(&weight.t()?), &inputs[..1], 1e-5);
     }
 
@@ -193,8 +259,8 @@ mod tests {
         let maps: Vec<&Linear> = maps.iter().collect();
         for rows in [5, 300] {
             let x = random(&[rows, 6], 9);
-            let joined = Linear::forward_together(&maps, &x, &Noise::none()).unwrap();
-            let alone = |map: &&Linear| map.forward(&x, &Noise::none()).unwrap();
+            let joined = Linear::forward_together(&maps, &x, &Pass::plain()).unwrap();
+            let alone = |map: &&Linear| map.forward(&x, &Pass::plain()).unwrap();
             let alone = Tensor::cat(&maps.iter().map(alone).collect::<Vec<_>>(), 1).unwrap();
             let difference = (joined - alone).unwrap().abs().unwrap().max_all().unwrap();
             assert!(difference.to_scalar::<f32>().unwrap() < 1e-5);

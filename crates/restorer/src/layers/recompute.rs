@@ -73,7 +73,8 @@ impl<'a> Tape<'a> {
                         if tensor.is_variable() {
                             gradients.insert(&tensor, gradient);
                         } else {
-                            gradients.extend((tensor * gradient)?.sum_all()?.backward()?)?;
+                            // A gradient may remember what it was made of.
+                            gradients.extend((tensor * gradient.detach())?.sum_all()?.backward()?)?;
                         }
                     }
                 }
@@ -84,7 +85,7 @@ impl<'a> Tape<'a> {
                         .map(|input| Var::from_tensor(&input.detach()))
                         .collect::<Result<_>>()?;
                     let tensors: Vec<Tensor> = leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect();
-                    let mut inner = (function(&tensors)? * gradient)?.sum_all()?.backward()?;
+                    let mut inner = (function(&tensors)? * gradient.detach())?.sum_all()?.backward()?;
                     for (input, leaf) in inputs.iter().zip(&leaves) {
                         if let Some(gradient) = inner.remove(leaf) {
                             let sum = match gradients.remove(input) {

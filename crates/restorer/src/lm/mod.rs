@@ -23,6 +23,6 @@ mod train;
 pub use codec::Codec;
 pub use examples::TokenExample;
 pub(crate) use files::family_of;
-pub use model::LanguageModel;
+pub use model::{Compute, LanguageModel};
 pub use network::{Network, SequenceCache};
 pub use settings::{LmSettings, LoraSettings};

@@ -14,7 +14,7 @@ use super::settings::{LmSettings, WINDOWS, default_prompt};
 use crate::checkpoint::RESTORER_VERSION;
 use crate::device::DeviceChoice;
 use crate::error::RestoreError;
-use crate::layers::{NamedParams, Params};
+use crate::layers::{NamedParams, Operands, Params};
 use crate::load::LoadOptions;
 use crate::lora::{self, LoraConfig};
 use crate::restorer::ModelInfo;
@@ -38,7 +38,23 @@ pub struct LanguageModel {
     pub(super) limits: RoundLimits,
     pub(super) info: ModelInfo,
     pub(super) base_digest: Option<String>,
+    pub(super) operands: Operands,
     pub(super) pool: Option<rayon::ThreadPool>,
+}
+
+/// What a model computes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compute {
+    /// Type of the activations.
+    pub dtype: DType,
+    /// What products on a CPU round their operands to while training.
+    pub operands: Operands,
+}
+
+impl Default for Compute {
+    fn default() -> Self {
+        Self { dtype: DType::F32, operands: Operands::Float32 }
+    }
 }
 
 /// Confidence under which an edit is not applied, where nobody has chosen a threshold.
@@ -58,7 +74,7 @@ impl LanguageModel {
         }
         let params = Params::from_tensors(weights_path(&files), "the model", tensors, &device);
         let settings = LmSettings { family: family(&files), ..LmSettings::default() };
-        Self::assemble(params.frozen_as(DType::F32), files, None, &settings, DType::F32, options)
+        Self::assemble(params.frozen_as(DType::F32), files, None, &settings, Compute::default(), options)
     }
 
     /// A new model of random weights, to be trained.
@@ -67,7 +83,7 @@ impl LanguageModel {
     /// If the settings cannot be used or the device is not there.
     pub fn random(
         settings: &LmSettings,
-        compute: DType,
+        compute: Compute,
         options: &LoadOptions,
     ) -> Result<Self, RestoreError> {
         settings.validate()?;
@@ -81,14 +97,14 @@ impl LanguageModel {
     }
 
     /// A model to be trained further. With `lora` in the settings, or where `dir` holds an adapter, only updates of low rank learn.
-    /// `compute` is the type of the activations; what learns is float32.
+    /// What learns is float32, whatever it computes in.
     ///
     /// # Errors
     /// As [`Self::load`]; and if the directory holds another family than the settings name.
     pub fn to_train(
         dir: &Path,
         settings: &LmSettings,
-        compute: DType,
+        compute: Compute,
         options: &LoadOptions,
     ) -> Result<Self, RestoreError> {
         settings.validate()?;
@@ -115,13 +131,16 @@ impl LanguageModel {
             (Some(adapter), _) => {
                 let config = adapter.config.clone();
                 let tensors = adapter.tensors()?;
-                let params = params.frozen_as(compute);
+                let params = params.frozen_as(compute.dtype);
                 (params.with_adapters(config.clone(), adapter.path.clone(), tensors), Some(config))
             }
             (None, Some(lora)) => {
                 let config = lora.config(&settings.family, &dir.display().to_string());
                 config.validate()?;
-                (params.frozen_as(compute).with_new_adapters(config.clone(), settings.seed), Some(config))
+                (
+                    params.frozen_as(compute.dtype).with_new_adapters(config.clone(), settings.seed),
+                    Some(config),
+                )
             }
             (None, None) => (params, None),
         };
@@ -133,14 +152,14 @@ impl LanguageModel {
         files: ModelFiles,
         lora: Option<LoraConfig>,
         settings: &LmSettings,
-        compute: DType,
+        compute: Compute,
         options: &LoadOptions,
     ) -> Result<Self, RestoreError> {
         if options.device == DeviceChoice::Cpu {
             // Work is parallel over windows and micro-batches; a matrix product inside one stays on its thread.
             gemm::set_threading_threshold(usize::MAX);
         }
-        let network = Network::new(&mut params, &files.config, compute)?;
+        let network = Network::new(&mut params, &files.config, compute.dtype)?;
         let params = params.finish()?;
         let codec = files.codec()?;
         let ends = files.ends()?;
@@ -203,6 +222,7 @@ impl LanguageModel {
             limits,
             info,
             base_digest,
+            operands: compute.operands,
             pool,
         })
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::examples::TokenExample;
 use crate::decoder::{self, Decoder, DecoderCache, DecoderConfig};
 use crate::error::RestoreError;
-use crate::layers::{Noise, Params, Tape};
+use crate::layers::{Params, Pass, Tape};
 use crate::t5::{self, T5, T5Cache, T5Config};
 
 /// A network of either kind.
@@ -79,7 +79,7 @@ impl Network {
     pub fn target_logits<'a>(
         &'a self,
         batch: &[&TokenExample],
-        noise: &Noise,
+        pass: &Pass,
         tape: &mut Tape<'a>,
     ) -> Result<Tensor> {
         match self {
@@ -95,7 +95,7 @@ impl Network {
                     tokens.extend(&target[..target.len().saturating_sub(1)]);
                     lengths.push(source.len() + target.len().saturating_sub(1));
                 }
-                let hidden = decoder.hidden(&tokens, &lengths, noise, tape)?;
+                let hidden = decoder.hidden(&tokens, &lengths, pass, tape)?;
                 let all = rows.len() == tokens.len();
                 let rows = Tensor::from_vec(
                     rows,
@@ -114,8 +114,8 @@ impl Network {
                 };
                 let targets: Vec<u32> = batch.iter().flat_map(shifted).collect();
                 let lengths: Vec<usize> = batch.iter().map(|e| e.target.len().max(1)).collect();
-                let source = t5.encode(&sources, &source_lengths, noise, tape)?;
-                t5.logits(&t5.decode((&targets, &lengths), (&source, &source_lengths), noise, tape)?)
+                let source = t5.encode(&sources, &source_lengths, pass, tape)?;
+                t5.logits(&t5.decode((&targets, &lengths), (&source, &source_lengths), pass, tape)?)
             }
         }
     }
@@ -135,7 +135,7 @@ impl Network {
                 Ok((caches.into_iter().map(SequenceCache::Decoder).collect(), logits.detach()))
             }
             Self::T5(t5) => {
-                let encoded = t5.encode(&tokens, &lengths, &Noise::none(), &mut Tape::keeping())?.detach();
+                let encoded = t5.encode(&tokens, &lengths, &Pass::plain(), &mut Tape::keeping())?.detach();
                 let mut first = 0;
                 let mut caches = Vec::with_capacity(lengths.len());
                 for length in lengths {

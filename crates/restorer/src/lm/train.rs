@@ -21,7 +21,7 @@ impl LanguageModel {
         mode: LossMode,
         tape: &mut Tape<'a>,
     ) -> Result<BatchLoss, RestoreError> {
-        let logits = self.network.target_logits(batch, &mode.noise(), tape)?;
+        let logits = self.network.target_logits(batch, &mode.pass().with_operands(self.operands), tape)?;
         let targets: Vec<u32> = batch.iter().flat_map(|example| example.target.iter().copied()).collect();
         let loss = cross_entropy_sum(&logits, &targets, mode.label_smoothing())?;
         Ok(BatchLoss { loss, labels: targets.len(), rows: Vec::new() })

@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 use super::config::T5Config;
 use crate::error::RestoreError;
 use crate::layers::{
-    Activation, AttentionShape, DistanceBias, Init, Linear, Noise, Params, RmsNorm, attention, gated,
+    Activation, AttentionShape, DistanceBias, Init, Linear, Params, Pass, RmsNorm, attention, gated,
 };
 
 /// Attention without scaling: new weights are small enough.
@@ -43,23 +43,23 @@ impl Attention {
     }
 
     /// Queries, and keys beside values, of the same tokens.
-    pub(super) fn own(&self, x: &Tensor, noise: &Noise) -> Result<(Tensor, Tensor)> {
-        let all = Linear::forward_together(&[&self.q, &self.k, &self.v], x, noise)?;
+    pub(super) fn own(&self, x: &Tensor, pass: &Pass) -> Result<(Tensor, Tensor)> {
+        let all = Linear::forward_together(&[&self.q, &self.k, &self.v], x, pass)?;
         let inner = all.dim(1)? / 3;
         Ok((all.narrow(1, 0, inner)?, all.narrow(1, inner, 2 * inner)?))
     }
 
     /// Queries alone.
-    pub(super) fn queries(&self, x: &Tensor, noise: &Noise) -> Result<Tensor> {
-        self.q.forward(x, noise)
+    pub(super) fn queries(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        self.q.forward(x, pass)
     }
 
     /// Keys beside values, of the tokens that are attended to.
-    pub(super) fn keys_values(&self, x: &Tensor, noise: &Noise) -> Result<Tensor> {
-        Linear::forward_together(&[&self.k, &self.v], x, noise)
+    pub(super) fn keys_values(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        Linear::forward_together(&[&self.k, &self.v], x, pass)
     }
 
-    pub(super) fn attend(&self, q: &Tensor, kv: &Tensor, sight: &Sight<'_>, noise: &Noise) -> Result<Tensor> {
+    pub(super) fn attend(&self, q: &Tensor, kv: &Tensor, sight: &Sight<'_>, pass: &Pass) -> Result<Tensor> {
         let shape = AttentionShape {
             queries: sight.queries.to_vec(),
             keys: sight.keys.to_vec(),
@@ -68,8 +68,8 @@ impl Attention {
             causal: sight.causal,
             scale: 1.0,
         };
-        let attended = attention(q, kv, sight.bias, &shape, (noise, self.dropout))?;
-        self.output.forward(&attended, noise)
+        let attended = attention(q, kv, sight.bias, &shape, (pass, self.dropout))?;
+        self.output.forward(&attended, pass)
     }
 }
 
@@ -102,11 +102,11 @@ impl FeedForward {
     }
 
     /// x + MLP(norm(x)).
-    pub(super) fn forward(&self, x: &Tensor, noise: &Noise) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         let inputs: Vec<&Linear> = self.inputs.iter().collect();
-        let hidden = Linear::forward_together(&inputs, &self.norm.forward(x)?, noise)?;
+        let hidden = Linear::forward_together(&inputs, &self.norm.forward(x)?, pass)?;
         let hidden = if inputs.len() == 2 { gated(&hidden, Activation::GeluTanh)? } else { hidden.relu()? };
-        let out = self.output.forward(&noise.dropout(&hidden, self.dropout)?, noise)?;
-        x + noise.dropout(&out, self.dropout)?
+        let out = self.output.forward(&pass.dropout(&hidden, self.dropout)?, pass)?;
+        x + pass.dropout(&out, self.dropout)?
     }
 }

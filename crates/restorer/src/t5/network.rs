@@ -6,7 +6,7 @@ use super::bias::RelativeBias;
 use super::config::T5Config;
 use super::layers::{Attention, FeedForward, Sight};
 use crate::error::RestoreError;
-use crate::layers::{DistanceBias, Embedding, Init, KvCache, Linear, Noise, Params, RmsNorm, Tape};
+use crate::layers::{DistanceBias, Embedding, Init, KvCache, Linear, Params, Pass, RmsNorm, Tape};
 
 /// An encoder–decoder: source tokens in, logits of target tokens out.
 #[derive(Debug)]
@@ -97,8 +97,8 @@ impl T5 {
         self.embedding.weight().device()
     }
 
-    fn embed(&self, tokens: &[u32], noise: &Noise) -> Result<Tensor> {
-        noise.dropout(&self.embedding.forward(tokens)?.to_dtype(self.dtype)?, self.config.dropout_rate)
+    fn embed(&self, tokens: &[u32], pass: &Pass) -> Result<Tensor> {
+        pass.dropout(&self.embedding.forward(tokens)?.to_dtype(self.dtype)?, self.config.dropout_rate)
     }
 
     /// The encoder's hidden states `[tokens, d_model]` of packed sources of `lengths` tokens; each layer is a segment of `tape`.
@@ -109,24 +109,24 @@ impl T5 {
         &'a self,
         tokens: &[u32],
         lengths: &[usize],
-        noise: &Noise,
+        pass: &Pass,
         tape: &mut Tape<'a>,
     ) -> Result<Tensor> {
         let DistanceBias { values, zero } = self.encoder_bias.by_distance(longest(lengths))?;
         let dropout = self.config.dropout_rate;
-        let mut x = self.embed(tokens, noise)?;
+        let mut x = self.embed(tokens, pass)?;
         for (number, layer) in self.encoder.iter().enumerate() {
-            let (lengths, noise) = (lengths.to_vec(), noise.part(number as u64));
+            let (lengths, pass) = (lengths.to_vec(), pass.part(number as u64));
             x = tape.run(&[&x, &values], move |inputs| {
-                let (x, noise) = (&inputs[0], &noise.again());
+                let (x, pass) = (&inputs[0], &pass.again());
                 let bias = DistanceBias { values: inputs[1].clone(), zero };
                 let sight = Sight { queries: &lengths, keys: &lengths, causal: false, bias: Some(&bias) };
-                let (q, kv) = layer.attention.own(&layer.norm.forward(x)?, noise)?;
-                let attended = layer.attention.attend(&q, &kv, &sight, noise)?;
-                layer.feed_forward.forward(&(x + noise.dropout(&attended, dropout)?)?, noise)
+                let (q, kv) = layer.attention.own(&layer.norm.forward(x)?, pass)?;
+                let attended = layer.attention.attend(&q, &kv, &sight, pass)?;
+                layer.feed_forward.forward(&(x + pass.dropout(&attended, dropout)?)?, pass)
             })?;
         }
-        noise.dropout(&self.encoder_norm.forward(&x)?, dropout)
+        pass.dropout(&self.encoder_norm.forward(&x)?, dropout)
     }
 
     /// The decoder's hidden states `[tokens, d_model]` of packed targets of `lengths` tokens, beside encoded sources of
@@ -138,29 +138,29 @@ impl T5 {
         &'a self,
         (tokens, lengths): (&[u32], &[usize]),
         (source, source_lengths): (&Tensor, &[usize]),
-        noise: &Noise,
+        pass: &Pass,
         tape: &mut Tape<'a>,
     ) -> Result<Tensor> {
         let DistanceBias { values, zero } = self.decoder_bias.by_distance(longest(lengths))?;
         let dropout = self.config.dropout_rate;
-        let mut x = self.embed(tokens, noise)?;
+        let mut x = self.embed(tokens, pass)?;
         for (number, layer) in self.decoder.iter().enumerate() {
             let (lengths, source_lengths) = (lengths.to_vec(), source_lengths.to_vec());
-            let noise = noise.part(!(number as u64));
+            let pass = pass.part(!(number as u64));
             x = tape.run(&[&x, source, &values], move |inputs| {
-                let (x, source, noise) = (&inputs[0], &inputs[1], &noise.again());
+                let (x, source, pass) = (&inputs[0], &inputs[1], &pass.again());
                 let bias = DistanceBias { values: inputs[2].clone(), zero };
                 let own = Sight { queries: &lengths, keys: &lengths, causal: true, bias: Some(&bias) };
                 let across = Sight { queries: &lengths, keys: &source_lengths, causal: false, bias: None };
-                let (q, kv) = layer.attention.own(&layer.norm.forward(x)?, noise)?;
-                let x = (x + noise.dropout(&layer.attention.attend(&q, &kv, &own, noise)?, dropout)?)?;
-                let q = layer.cross.queries(&layer.cross_norm.forward(&x)?, noise)?;
-                let kv = layer.cross.keys_values(source, noise)?;
-                let x = (x + noise.dropout(&layer.cross.attend(&q, &kv, &across, noise)?, dropout)?)?;
-                layer.feed_forward.forward(&x, noise)
+                let (q, kv) = layer.attention.own(&layer.norm.forward(x)?, pass)?;
+                let x = (x + pass.dropout(&layer.attention.attend(&q, &kv, &own, pass)?, dropout)?)?;
+                let q = layer.cross.queries(&layer.cross_norm.forward(&x)?, pass)?;
+                let kv = layer.cross.keys_values(source, pass)?;
+                let x = (x + pass.dropout(&layer.cross.attend(&q, &kv, &across, pass)?, dropout)?)?;
+                layer.feed_forward.forward(&x, pass)
             })?;
         }
-        noise.dropout(&self.decoder_norm.forward(&x)?, dropout)
+        pass.dropout(&self.decoder_norm.forward(&x)?, dropout)
     }
 
     /// Starts the generation of a target for one encoded source.
@@ -168,7 +168,7 @@ impl T5 {
     /// # Errors
     /// If the tensor library fails.
     pub fn start(&self, source: &Tensor) -> Result<T5Cache> {
-        let quiet = &Noise::none();
+        let quiet = &Pass::plain();
         let of_layer = |layer: &DecoderLayer| layer.cross.keys_values(source, quiet)?.contiguous();
         Ok(T5Cache {
             own: self.decoder.iter().map(|_| KvCache::default()).collect(),
@@ -181,7 +181,7 @@ impl T5 {
     /// # Errors
     /// If the tensor library fails.
     pub fn extend(&self, tokens: &[u32], lengths: &[usize], caches: &mut [&mut T5Cache]) -> Result<Tensor> {
-        let quiet = &Noise::none();
+        let quiet = &Pass::plain();
         let seen = |cache: &T5Cache| cache.own.first().map_or(0, KvCache::tokens);
         let totals: Vec<usize> = caches.iter().zip(lengths).map(|(cache, n)| seen(cache) + n).collect();
         let bias = self.decoder_bias.by_distance(longest(&totals))?;
@@ -219,7 +219,7 @@ impl T5 {
     /// # Errors
     /// If the tensor library fails.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let quiet = &Noise::none();
+        let quiet = &Pass::plain();
         if self.config.tied {
             let scaled = (hidden * f64::from((self.config.d_model as f32).sqrt().recip()))?;
             return self.head.forward(&scaled, quiet);

@@ -8,7 +8,7 @@ use super::config::TaggerConfig;
 use super::features::{BYTE_FEATURES, BYTE_ROWS, FeatureRows, NGRAM_FEATURES};
 use super::labels::{BYTE_CLASSES, GAP_CLASSES};
 use crate::error::RestoreError;
-use crate::layers::{Block, BlockConfig, Init, Linear, Noise, Params, RmsNorm, Rope, RopeFrequencies};
+use crate::layers::{Block, BlockConfig, Init, Linear, Params, Pass, RmsNorm, Rope, RopeFrequencies};
 use crate::table::RowTable;
 
 /// The network without its tables.
@@ -100,7 +100,7 @@ impl Network {
     ) -> candle_core::Result<Tensor> {
         let tokens: usize = lengths.iter().sum();
         let input =
-            |rows: &Tensor, linear: &Linear| linear.forward(&rows.reshape((tokens, ()))?, &Noise::none());
+            |rows: &Tensor, linear: &Linear| linear.forward(&rows.reshape((tokens, ()))?, &Pass::plain());
         let mut x = (input(byte_rows, &self.byte_input)? + input(ngram_rows, &self.ngram_input)?)?;
         let rope = Rope::new(lengths, &self.frequencies);
         for block in &self.blocks {
@@ -111,12 +111,12 @@ impl Network {
 
     /// Logits of the byte classes: `[n, hidden_size]` → `[n, BYTE_CLASSES]`.
     pub(super) fn byte_logits(&self, hidden: &Tensor) -> candle_core::Result<Tensor> {
-        self.byte_head.forward(hidden, &Noise::none())
+        self.byte_head.forward(hidden, &Pass::plain())
     }
 
     /// Logits of one insertion slot: `[n, hidden_size]` → `[n, GAP_CLASSES]`.
     pub(super) fn gap_logits(&self, hidden: &Tensor, slot: usize) -> candle_core::Result<Tensor> {
-        self.gap_heads[slot].forward(hidden, &Noise::none())
+        self.gap_heads[slot].forward(hidden, &Pass::plain())
     }
 
     /// The trainable tensors by name.

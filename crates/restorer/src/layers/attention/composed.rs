@@ -3,7 +3,7 @@
 
 use candle_core::{D, Device, Result, Tensor};
 
-use super::super::noise::Mask;
+use super::super::pass::Mask;
 use super::{AttentionShape, DistanceBias};
 
 /// What is added to the score of a key that a query cannot see.

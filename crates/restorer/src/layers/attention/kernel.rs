@@ -2,8 +2,9 @@
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::super::kernel::{View, matmul, slice, with_values};
-use super::super::noise::Mask;
+use super::super::kernel::{slice, with_values};
+use super::super::pass::Mask;
+use super::super::product::{Operands, View, matmul};
 use super::AttentionShape;
 use super::softmax::{softmax_gradient, softmax_rows};
 
@@ -17,6 +18,7 @@ pub(super) struct AttentionKernel {
     /// The bias's column of distance 0, where there is a bias.
     pub(super) zero: Option<usize>,
     pub(super) mask: Option<Mask>,
+    pub(super) operands: Operands,
 }
 
 /// Some queries of one head of one sequence, and the keys that they can see.
@@ -103,7 +105,15 @@ impl AttentionKernel {
         weights.resize(tile.rows * tile.keys, 0.0);
         let q = View { values: &q[tile.q_at..], row, col: 1 };
         let k = View { values: &kv[tile.k_at..], row: 1, col: kv_row };
-        matmul((tile.rows, self.head_dim, tile.keys), q, k, self.shape.scale, weights, tile.keys, false);
+        matmul(
+            self.operands,
+            (tile.rows, self.head_dim, tile.keys),
+            q,
+            k,
+            self.shape.scale,
+            (weights, tile.keys),
+            false,
+        );
         if let Some(bias) = bias {
             for (i, scores) in weights.chunks_exact_mut(tile.keys).enumerate() {
                 let columns = bias.columns(tile.head, tile.position + i, tile.keys);
@@ -132,7 +142,15 @@ impl AttentionKernel {
             self.drop(tile, &mut weights);
             let weights = View { values: &weights, row: tile.keys, col: 1 };
             let v = View { values: &kv[tile.k_at + values_at..], row: kv_row, col: 1 };
-            matmul((tile.rows, tile.keys, self.head_dim), weights, v, 1.0, &mut out[tile.q_at..], row, false);
+            matmul(
+                self.operands,
+                (tile.rows, tile.keys, self.head_dim),
+                weights,
+                v,
+                1.0,
+                (&mut out[tile.q_at..], row),
+                false,
+            );
         }
         out
     }
@@ -157,11 +175,11 @@ impl AttentionKernel {
             let outputs = View { values: &grad[tile.q_at..], row, col: 1 };
             let transposed = View { values: used, row: 1, col: m };
             let dv = &mut dkv[tile.k_at + values_at..];
-            matmul((m, n, d), transposed, outputs, 1.0, dv, kv_row, true);
+            matmul(self.operands, (m, n, d), transposed, outputs, 1.0, (dv, kv_row), true);
 
             scores.resize(n * m, 0.0);
             let values = View { values: &kv[tile.k_at + values_at..], row: 1, col: kv_row };
-            matmul((n, d, m), outputs, values, 1.0, &mut scores, m, false);
+            matmul(self.operands, (n, d, m), outputs, values, 1.0, (&mut scores, m), false);
             self.drop(tile, &mut scores);
             softmax_gradient(&weights, &mut scores, m);
 
@@ -175,10 +193,26 @@ impl AttentionKernel {
             }
             let straight = View { values: &scores, row: m, col: 1 };
             let keys = View { values: &kv[tile.k_at..], row: kv_row, col: 1 };
-            matmul((n, m, d), straight, keys, self.shape.scale, &mut dq[tile.q_at..], row, false);
+            matmul(
+                self.operands,
+                (n, m, d),
+                straight,
+                keys,
+                self.shape.scale,
+                (&mut dq[tile.q_at..], row),
+                false,
+            );
             let transposed = View { values: &scores, row: 1, col: m };
             let queries = View { values: &q[tile.q_at..], row, col: 1 };
-            matmul((m, n, d), transposed, queries, self.shape.scale, &mut dkv[tile.k_at..], kv_row, true);
+            matmul(
+                self.operands,
+                (m, n, d),
+                transposed,
+                queries,
+                self.shape.scale,
+                (&mut dkv[tile.k_at..], kv_row),
+                true,
+            );
         }
         gradients
     }

@@ -10,7 +10,7 @@ use candle_core::{Result, Tensor};
 pub use bias::DistanceBias;
 
 use super::kernel::has_kernel;
-use super::noise::Noise;
+use super::pass::Pass;
 use composed::composed;
 use kernel::AttentionKernel;
 
@@ -58,7 +58,7 @@ impl AttentionShape {
 /// softmax(scale · q kᵀ + bias) v within each sequence.
 ///
 /// `q`: `[queries, heads · head_dim]`; `kv`: `[keys, 2 · kv_heads · head_dim]`, keys beside values; the result has the shape of
-/// `q`. `bias` is added by distance. With `noise`, each weight is dropped with probability `dropout`. Differentiable in `q`, `kv`
+/// `q`. `bias` is added by distance. With `pass`, each weight is dropped with probability `dropout`. Differentiable in `q`, `kv`
 /// and the bias; weights are recomputed for the backward pass and never kept.
 ///
 /// # Errors
@@ -68,16 +68,17 @@ pub fn attention(
     kv: &Tensor,
     bias: Option<&DistanceBias>,
     shape: &AttentionShape,
-    (noise, dropout): (&Noise, f32),
+    (pass, dropout): (&Pass, f32),
 ) -> Result<Tensor> {
     let head_dim = shape.head_dim(q.dims(), kv.dims(), bias.map(|bias| bias.values.dims()))?;
-    let mask = noise.mask(dropout);
+    let mask = pass.mask(dropout);
     if !has_kernel(q) {
         return composed(q, kv, bias, shape, mask);
     }
     let (q, kv) = (q.contiguous()?, kv.contiguous()?);
     let zero = bias.map(|bias| bias.zero);
-    let kernel = AttentionKernel { shape: shape.clone(), head_dim, zero, mask };
+    let operands = pass.operands();
+    let kernel = AttentionKernel { shape: shape.clone(), head_dim, zero, mask, operands };
     match bias {
         Some(bias) => q.apply_op3(&kv, &bias.values.contiguous()?, kernel),
         None => q.apply_op2(&kv, kernel),
@@ -89,8 +90,8 @@ mod tests {
     use super::super::check::{assert_gradients, assert_same, random};
     use super::*;
 
-    static QUIET: Noise = Noise::none();
-    const OFF: (&Noise, f32) = (&QUIET, 0.0);
+    static QUIET: Pass = Pass::plain();
+    const OFF: (&Pass, f32) = (&QUIET, 0.0);
 
     fn shapes() -> Vec<AttentionShape> {
         let shape = |queries: &[usize], keys: &[usize], kv_heads, causal| AttentionShape {
@@ -132,8 +133,8 @@ mod tests {
     fn dropped_weights_are_the_same_in_both_passes() {
         for shape in shapes() {
             let inputs = inputs(&shape);
-            let fused = |x: &[Tensor]| attention(&x[0], &x[1], None, &shape, (&Noise::seeded(5), 0.3));
-            let mask = Noise::seeded(5).mask(0.3);
+            let fused = |x: &[Tensor]| attention(&x[0], &x[1], None, &shape, (&Pass::seeded(5), 0.3));
+            let mask = Pass::seeded(5).mask(0.3);
             assert_same(fused, |x| composed(&x[0], &x[1], None, &shape, mask), &inputs[..2], 1e-5);
             assert_gradients(fused, &inputs[..2]);
         }

@@ -1,39 +1,54 @@
-//! Dropout (Srivastava et al. 2014) whose masks are a function of a seed and never stored.
+//! How a forward pass computes: what its products round to, and dropout (Srivastava et al. 2014) whose masks are a function of
+//! a seed and never stored.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::kernel::{has_kernel, slice, with_values};
+use super::product::Operands;
 
-/// The randomness of one forward pass: each dropout in it has a mask of its own.
+/// One forward pass: each dropout in it has a mask of its own.
 #[derive(Debug)]
-pub struct Noise {
+pub struct Pass {
     seed: Option<u64>,
     next: AtomicU64,
+    operands: Operands,
 }
 
-impl Noise {
-    /// No randomness: dropout does nothing.
-    pub const fn none() -> Self {
-        Self { seed: None, next: AtomicU64::new(0) }
+impl Pass {
+    /// No randomness: dropout does nothing. Products are of float32.
+    pub const fn plain() -> Self {
+        Self { seed: None, next: AtomicU64::new(0), operands: Operands::Float32 }
     }
 
     /// Masks drawn from `seed`; the same seed and the same order of calls give the same masks.
     pub const fn seeded(seed: u64) -> Self {
-        Self { seed: Some(seed), next: AtomicU64::new(0) }
+        Self { seed: Some(seed), ..Self::plain() }
+    }
+
+    /// The pass with products of other operands, where a CPU computes them.
+    #[must_use]
+    pub fn with_operands(self, operands: Operands) -> Self {
+        Self { operands, ..self }
+    }
+
+    /// What products round their operands to on a CPU.
+    pub(super) fn operands(&self) -> Operands {
+        self.operands
     }
 
     /// The randomness of part number `number` of the pass: the same whenever that part is computed.
     #[must_use]
     pub fn part(&self, number: u64) -> Self {
-        Self { seed: self.seed.map(|seed| mix(seed ^ mix(!number))), next: AtomicU64::new(0) }
+        let seed = self.seed.map(|seed| mix(seed ^ mix(!number)));
+        Self { seed, next: AtomicU64::new(0), operands: self.operands }
     }
 
     /// The same randomness from its beginning.
     #[must_use]
     pub fn again(&self) -> Self {
-        Self { seed: self.seed, next: AtomicU64::new(0) }
+        Self { seed: self.seed, next: AtomicU64::new(0), operands: self.operands }
     }
 
     /// A mask for elements that stay with probability 1 − `rate`; none where everything stays.
@@ -135,9 +150,9 @@ mod tests {
     #[test]
     fn the_mean_stays_and_the_share_is_the_rate() {
         let ones = Tensor::ones((100, 1000), candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
-        let noise = Noise::seeded(7);
+        let pass = Pass::seeded(7);
         for rate in [0.1f32, 0.5] {
-            let out: Vec<f32> = noise.dropout(&ones, rate).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+            let out: Vec<f32> = pass.dropout(&ones, rate).unwrap().flatten_all().unwrap().to_vec1().unwrap();
             let gone = out.iter().filter(|x| **x == 0.0).count() as f32 / out.len() as f32;
             let mean = out.iter().sum::<f32>() / out.len() as f32;
             assert!((gone - rate).abs() < 0.006, "{gone} of {rate}");
@@ -149,20 +164,20 @@ mod tests {
     fn seeds_and_calls_differ_and_repeat() {
         let x = random(&[3, 5000], 2);
         let run = |seed| {
-            let noise = Noise::seeded(seed);
+            let pass = Pass::seeded(seed);
             let values = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            (values(noise.dropout(&x, 0.3).unwrap()), values(noise.dropout(&x, 0.3).unwrap()))
+            (values(pass.dropout(&x, 0.3).unwrap()), values(pass.dropout(&x, 0.3).unwrap()))
         };
         assert_eq!(run(1), run(1));
         assert_ne!(run(1).0, run(1).1);
         assert_ne!(run(1).0, run(2).0);
-        let off = Noise::none().dropout(&x, 0.9).unwrap();
+        let off = Pass::plain().dropout(&x, 0.9).unwrap();
         assert_eq!(off.to_vec2::<f32>().unwrap(), x.to_vec2::<f32>().unwrap());
     }
 
     #[test]
     fn kernel_and_composition_agree_in_values_and_gradients() {
-        let mask = Noise::seeded(3).mask(0.25).unwrap();
+        let mask = Pass::seeded(3).mask(0.25).unwrap();
         let factors = mask.tensor(&[9, 700], &candle_core::Device::Cpu).unwrap();
         let x = random(&[9, 700], 5);
         assert_same(|v| v[0].apply_op1(mask), |v| &v[0] * &factors, std::slice::from_ref(&x), 1e-6);

@@ -1,0 +1,174 @@
+//! The kernel: blocks of the operands are packed, and multiplied tile by tile in registers.
+#![expect(unsafe_code, reason = "vector instructions; held by the tests of the parent module")]
+
+use std::arch::x86_64::{
+    __m512, __m512bh, __m512i, _mm512_add_ps, _mm512_castsi512_ps, _mm512_dpbf16_ps, _mm512_fmadd_ps,
+    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_storeu_ps,
+};
+use std::cell::RefCell;
+
+use super::pack::pack;
+use super::{Operands, View};
+
+/// Rows and columns of a tile of the result: 24 registers of sums, two of the right operand, one of the left.
+const ROWS: usize = 12;
+const COLUMNS: usize = 32;
+/// Depth of a block in 32-bit units: a panel of the right operand stays in the first-level cache.
+const UNITS: usize = 256;
+/// Rows of a block of the left operand, which stays in the second-level cache.
+const BLOCK_ROWS: usize = 20 * ROWS;
+
+thread_local! {
+    /// Packed operands; their memory is kept.
+    static PACKED: RefCell<[Vec<u32>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
+}
+
+/// Whether this CPU multiplies bfloat16.
+pub(super) fn has_bfloat16() -> bool {
+    is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512bw") && has_float32()
+}
+
+fn has_float32() -> bool {
+    is_x86_feature_detected!("avx512f")
+}
+
+/// Multiplies, if this CPU has the instructions; sizes and views are known to fit.
+pub(super) fn multiply(
+    operands: Operands,
+    sizes: (usize, usize, usize),
+    a: View<'_>,
+    b: View<'_>,
+    factor: f32,
+    out: (&mut [f32], usize),
+    accumulate: bool,
+) -> bool {
+    PACKED.with_borrow_mut(|packed| {
+        let halves = operands == Operands::Bfloat16 && has_bfloat16();
+        let tile: Tile = match halves {
+            true => bfloat16_tile,
+            false if has_float32() => float32_tile,
+            false => return false,
+        };
+        blocks(sizes, (a, b), factor, out, accumulate, packed, (tile, halves));
+        true
+    })
+}
+
+/// Multiplies a packed panel of [`ROWS`] rows and one of [`COLUMNS`] columns, and adds to the result's first so many rows and
+/// columns: `(left, right, factor, out, row, (rows, columns), accumulate)`. The CPU must have the instructions.
+type Tile = unsafe fn(&[u32], &[u32], f32, &mut [f32], usize, (usize, usize), bool);
+
+/// All blocks of a product.
+fn blocks(
+    (m, k, n): (usize, usize, usize),
+    (a, b): (View<'_>, View<'_>),
+    factor: f32,
+    (out, row): (&mut [f32], usize),
+    accumulate: bool,
+    [packed_left, packed_right]: &mut [Vec<u32>; 2],
+    (tile, halves): (Tile, bool),
+) {
+    let depth = if halves { 2 * UNITS } else { UNITS };
+    let right = View { values: b.values, row: b.col, col: b.row };
+    for k0 in (0..k).step_by(depth) {
+        let k1 = k.min(k0 + depth);
+        let units = if halves { (k1 - k0).div_ceil(2) } else { k1 - k0 };
+        let accumulate = accumulate || k0 > 0;
+        pack::<COLUMNS>(right, 0..n, k0..k1, halves, packed_right);
+        for m0 in (0..m).step_by(BLOCK_ROWS) {
+            let m1 = m.min(m0 + BLOCK_ROWS);
+            pack::<ROWS>(a, m0..m1, k0..k1, halves, packed_left);
+            for (panel, right) in packed_right.chunks_exact(units * COLUMNS).enumerate() {
+                let column = panel * COLUMNS;
+                let columns = COLUMNS.min(n - column);
+                for (number, left) in packed_left.chunks_exact(units * ROWS).enumerate() {
+                    let first = m0 + number * ROWS;
+                    let rows = ROWS.min(m1 - first);
+                    let out = &mut out[first * row + column..];
+                    // SAFETY: the tile was chosen for this CPU.
+                    unsafe { tile(left, right, factor, out, row, (rows, columns), accumulate) };
+                }
+            }
+        }
+    }
+}
+
+/// A [`Tile`] with one kind of multiplication.
+macro_rules! tile {
+    ($name:ident, $features:literal, $multiply_add:expr) => {
+        #[target_feature(enable = $features)]
+        fn $name(
+            left: &[u32],
+            right: &[u32],
+            factor: f32,
+            out: &mut [f32],
+            row: usize,
+            (rows, columns): (usize, usize),
+            accumulate: bool,
+        ) {
+            let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
+            for (left, right) in left.chunks_exact(ROWS).zip(right.chunks_exact(COLUMNS)) {
+                // SAFETY: `right` has 32 units.
+                let (b0, b1) = unsafe {
+                    (
+                        _mm512_loadu_si512(right.as_ptr().cast()),
+                        _mm512_loadu_si512(right.as_ptr().add(16).cast()),
+                    )
+                };
+                for (sums, left) in sums.iter_mut().zip(left) {
+                    let a = _mm512_set1_epi32(left.cast_signed());
+                    sums[0] = $multiply_add(a, b0, sums[0]);
+                    sums[1] = $multiply_add(a, b1, sums[1]);
+                }
+            }
+            if rows == ROWS && columns == COLUMNS {
+                store(&sums, factor, out, row, accumulate);
+                return;
+            }
+            let mut whole = [0f32; ROWS * COLUMNS];
+            store(&sums, factor, &mut whole, COLUMNS, false);
+            for (i, whole) in whole.chunks_exact(COLUMNS).enumerate().take(rows) {
+                for (sum, x) in out[i * row..][..columns].iter_mut().zip(whole) {
+                    *sum = if accumulate { *sum + x } else { *x };
+                }
+            }
+        }
+    };
+}
+
+tile!(float32_tile, "avx512f", fma);
+tile!(bfloat16_tile, "avx512f,avx512bw,avx512bf16", dot);
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn fma(a: __m512i, b: __m512i, sum: __m512) -> __m512 {
+    _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), sum)
+}
+
+#[target_feature(enable = "avx512f,avx512bf16")]
+#[inline]
+fn dot(a: __m512i, b: __m512i, sum: __m512) -> __m512 {
+    // SAFETY: both types are 512 bits.
+    let (a, b): (__m512bh, __m512bh) = unsafe { (std::mem::transmute(a), std::mem::transmute(b)) };
+    _mm512_dpbf16_ps(sum, a, b)
+}
+
+/// Writes a whole tile.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn store(sums: &[[__m512; 2]; ROWS], factor: f32, out: &mut [f32], row: usize, accumulate: bool) {
+    assert!(out.len() >= (ROWS - 1) * row + COLUMNS);
+    let factor = _mm512_set1_ps(factor);
+    for (i, sums) in sums.iter().enumerate() {
+        for (half, sum) in sums.iter().enumerate() {
+            let sum = _mm512_mul_ps(*sum, factor);
+            // SAFETY: inside `out`, as asserted.
+            unsafe {
+                let to = out.as_mut_ptr().add(i * row + 16 * half);
+                let sum = if accumulate { _mm512_add_ps(_mm512_loadu_ps(to), sum) } else { sum };
+                _mm512_storeu_ps(to, sum);
+            }
+        }
+    }
+}
