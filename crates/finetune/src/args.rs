@@ -24,6 +24,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Train a model on pairs, as a recipe says.
     Train(TrainArgs),
+    /// Add an adapter into its model: a checkpoint that needs neither.
+    Merge(MergeArgs),
     /// Measure a model on pairs: CER before and after, exact matches, harm, with 95 % intervals.
     Evaluate(EvaluateArgs),
 }
@@ -76,6 +78,20 @@ pub(crate) struct TrainArgs {
     /// Where and how wide to run.
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+/// `finetune merge`.
+#[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// Directory of the adapter; its `adapter_config.json` names the model.
+    #[arg(long)]
+    pub(crate) adapter: PathBuf,
+    /// Where the checkpoint goes.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// Replace a model that is there.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
 }
 
 /// `finetune evaluate`.

@@ -21,9 +21,10 @@ use finetune::train::{Existing, Outcome, TrainOptions};
 use finetune::workers::Workers;
 use finetune::{Family, FinetuneError, ModelSource, Stop, StopReason, data, train_recipe};
 use restorer::LoadOptions;
+use restorer::lm::merge_adapter;
 use serde_json::Value;
 
-use crate::args::{Cli, Command, DeviceArgs, EvaluateArgs, TrainArgs};
+use crate::args::{Cli, Command, DeviceArgs, EvaluateArgs, MergeArgs, TrainArgs};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     }
     let result = match Cli::parse().command {
         Command::Train(args) => run_train(args),
+        Command::Merge(args) => run_merge(&args),
         Command::Evaluate(args) => run_evaluate(&args),
     };
     result.unwrap_or_else(|error| {
@@ -139,6 +141,15 @@ fn stop(args: &TrainArgs) -> Result<Stop> {
     }
     let budget = args.max_minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));
     Ok(Stop::new(budget, signalled))
+}
+
+fn run_merge(args: &MergeArgs) -> Result<ExitCode> {
+    if args.out.join("config.json").exists() && !args.overwrite {
+        return Err(FinetuneError::ModelTaken { path: args.out.clone() }.into());
+    }
+    merge_adapter(&args.adapter, &args.out)?;
+    say(&format!("{} holds the model with the adapter in it", args.out.display()));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {

@@ -110,6 +110,15 @@ fn updates_of_low_rank_leave_an_adapter_of_their_model() {
     let run = workspace.path("whole");
     assert!(run.join("adapter_model.safetensors").exists() && !run.join("model.safetensors").exists());
     restorer::load(&run, &LoadOptions::default()).unwrap();
+    // Added into its model it restores the same, and needs it no more.
+    let merged = workspace.path("merged");
+    restorer::lm::merge_adapter(&run, &merged).unwrap();
+    let restored = |dir: &Path| {
+        let model = restorer::load(dir, &LoadOptions::default()).unwrap();
+        model.restore(&[RestoreRequest::new("the peo4ple of 77our nation")]).unwrap()
+    };
+    assert_eq!(restored(&merged), restored(&run));
+    assert!(restorer::lm::merge_adapter(&merged, &workspace.path("twice")).is_err(), "no adapter");
     // On another model of the same shape the adapter is refused.
     let weights = workspace.path("base").join("model.safetensors");
     let mut bytes = std::fs::read(&weights).unwrap();

@@ -25,4 +25,5 @@ pub use examples::TokenExample;
 pub(crate) use files::family_of;
 pub use model::{Compute, LanguageModel};
 pub use network::{Network, SequenceCache};
+pub use save::merge_adapter;
 pub use settings::{LmSettings, LoraSettings};

@@ -9,8 +9,29 @@ use corruptor::UNICODE_VERSION;
 use super::model::LanguageModel;
 use crate::checkpoint::{CONFIG, RESTORER, RESTORER_VERSION, RestorerJson, WEIGHTS, write_json, write_whole};
 use crate::error::RestoreError;
+use crate::load::LoadOptions;
 use crate::lora::{ADAPTER_CONFIG, ADAPTER_WEIGHTS};
 use crate::train::CheckpointMeta;
+
+/// Adds an adapter into its model, and writes that as a checkpoint of its own into `out`, the weights last.
+///
+/// # Errors
+/// If `adapter` holds no adapter, it or its model cannot be loaded, or a file cannot be written.
+pub fn merge_adapter(adapter: &Path, out: &Path) -> Result<(), RestoreError> {
+    let model = LanguageModel::load(adapter, &LoadOptions::default())?;
+    if model.files.adapter.is_none() {
+        let message = "is not there: this is no adapter, and there is nothing to merge".to_owned();
+        return Err(RestoreError::Format { path: adapter.join(ADAPTER_CONFIG), message });
+    }
+    let known = model.files.restorer.clone();
+    let meta = CheckpointMeta {
+        recipe: known.as_ref().map(|known| known.recipe.clone()).unwrap_or_default(),
+        metrics: known.map(|known| known.metrics).unwrap_or_default(),
+        min_confidence: model.info.min_confidence,
+        decoding: None,
+    };
+    save(&model, out, &meta)
+}
 
 /// Writes everything, the weights last.
 pub(super) fn save(model: &LanguageModel, dir: &Path, meta: &CheckpointMeta) -> Result<(), RestoreError> {
