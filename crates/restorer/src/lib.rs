@@ -8,6 +8,7 @@
 //! - [`channel`] restores by inverting the corruption: the most probable original under a prior times the channel.
 //! - [`prior`] is what it asks how probable a text is; [`ngram`] is the prior that is counted, [`mixture`] one of several.
 //! - [`ensemble`] is a checkpoint of several: priors, and a tagger for a second opinion.
+//! - [`weights`] reads the tensors of a checkpoint in the Hugging Face layout, in one file or in shards.
 //! - [`train`] is what a family offers to a training loop, [`metrics`] how restorations are judged.
 
 mod bytes;
@@ -28,6 +29,7 @@ mod table;
 pub mod tagger;
 mod threads;
 pub mod train;
+pub mod weights;
 mod windows;
 
 pub use bytes::SharedBytes;
