@@ -9,6 +9,7 @@
 //! - [`prior`] is what it asks how probable a text is; [`ngram`] is the prior that is counted, [`mixture`] one of several.
 //! - [`ensemble`] is a checkpoint of several: priors, and a tagger for a second opinion.
 //! - [`weights`] reads the tensors of a checkpoint in the Hugging Face layout, in one file or in shards.
+//! - [`gguf`] turns GGUF files into such checkpoints.
 //! - [`train`] is what a family offers to a training loop, [`metrics`] how restorations are judged.
 
 mod bytes;
@@ -17,6 +18,7 @@ pub mod checkpoint;
 mod device;
 pub mod ensemble;
 mod error;
+pub mod gguf;
 pub mod layers;
 mod load;
 pub mod metrics;
