@@ -9,6 +9,7 @@
 //! - [`prior`] is what it asks how probable a text is; [`ngram`] is the prior that is counted, [`mixture`] one of several.
 //! - [`ensemble`] is a checkpoint of several: priors, and a tagger for a second opinion.
 //! - [`weights`] reads the tensors of a checkpoint in the Hugging Face layout, in one file or in shards.
+//! - [`source`] finds a model by its name, on this machine or on a hub.
 //! - [`gguf`] turns GGUF files into such checkpoints.
 //! - [`train`] is what a family offers to a training loop, [`metrics`] how restorations are judged.
 
@@ -27,6 +28,7 @@ pub mod ngram;
 pub mod prior;
 mod restorer;
 mod rounds;
+pub mod source;
 mod table;
 pub mod tagger;
 mod threads;

@@ -1,7 +1,9 @@
 //! The weights of a checkpoint in the Hugging Face layout, in one file or in shards.
 
-use std::collections::btree_map::Entry;
 use std::collections::BTreeMap;
+#[cfg(feature = "hub")]
+use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 use std::path::{Component, Path, PathBuf};
 
 use candle_core::safetensors::Load as _;
@@ -37,7 +39,7 @@ struct Shard {
 
 /// `model.safetensors.index.json`.
 #[derive(Deserialize)]
-struct WeightsIndex {
+pub(crate) struct WeightsIndex {
     weight_map: BTreeMap<String, String>,
 }
 
@@ -144,7 +146,7 @@ impl Shard {
 
 impl WeightsIndex {
     /// Parses an index; `path` stands in errors.
-    fn parse(path: &Path, text: &[u8]) -> Result<Self, RestoreError> {
+    pub(crate) fn parse(path: &Path, text: &[u8]) -> Result<Self, RestoreError> {
         let error = |message| RestoreError::Format { path: path.to_owned(), message };
         let index: Self = serde_json::from_slice(text).map_err(|e| error(e.to_string()))?;
         let is_plain = |file: &str| {
@@ -159,6 +161,11 @@ impl WeightsIndex {
             None if index.weight_map.is_empty() => Err(error("weight_map: it names no tensor".to_owned())),
             None => Ok(index),
         }
+    }
+    /// The names of the shards, sorted.
+    #[cfg(feature = "hub")]
+    pub(crate) fn shards(&self) -> BTreeSet<&str> {
+        self.weight_map.values().map(String::as_str).collect()
     }
 }
 
