@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use finetune::Family;
 use restorer::DeviceChoice;
+use restorer::gguf::ImportType;
+use restorer::source::ModelName;
 
 /// Trains and evaluates models that restore corrupted text.
 #[derive(Debug, Parser)]
@@ -28,6 +30,8 @@ pub(crate) enum Command {
     Merge(MergeArgs),
     /// Measure a model on pairs: CER before and after, exact matches, harm, with 95 % intervals.
     Evaluate(EvaluateArgs),
+    /// Turn a GGUF file (llama, qwen2, qwen3) into a checkpoint in the Hugging Face layout.
+    Import(ImportArgs),
 }
 
 /// Device and threads.
@@ -60,9 +64,10 @@ pub(crate) struct TrainArgs {
     /// The run's directory: the best checkpoint, `state/` to resume from, `log.jsonl`, `metrics.json`.
     #[arg(long, default_value = "models/run")]
     pub(crate) out: PathBuf,
-    /// Checkpoint to start from instead of random weights; it also decides the model's shape.
-    #[arg(long)]
-    pub(crate) init: Option<PathBuf>,
+    /// Checkpoint to start from instead of random weights: a directory, or `owner/name[@revision]` of a hub; it also decides
+    /// the model's shape.
+    #[arg(long, value_name = "DIR|ID")]
+    pub(crate) init: Option<ModelName>,
     /// Go on with the run in --out, where recipe, pairs and --init agree; without one, start.
     #[arg(long)]
     pub(crate) resume: bool,
@@ -97,9 +102,9 @@ pub(crate) struct MergeArgs {
 /// `finetune evaluate`.
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArgs {
-    /// The checkpoint.
-    #[arg(long, env = "REVERTANT_MODEL", default_value = "models/run")]
-    pub(crate) model: PathBuf,
+    /// The checkpoint: a directory, or `owner/name[@revision]` of a hub.
+    #[arg(long, env = "REVERTANT_MODEL", value_name = "DIR|ID", default_value = "models/run")]
+    pub(crate) model: ModelName,
     /// Pairs: a Parquet file, or a directory of them.
     #[arg(long, default_value = "data/pairs/test")]
     pub(crate) pairs: PathBuf,
@@ -136,6 +141,26 @@ pub(crate) struct EvaluateArgs {
     /// Where and how wide to run.
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+/// `finetune import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The GGUF file.
+    #[arg(value_name = "MODEL.gguf")]
+    pub(crate) model: PathBuf,
+    /// The checkpoint's directory; it appears whole or not at all.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// The model's own tokenizer. Default: `tokenizer.json` beside the GGUF file, else rebuilt from what the file says.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokenizer: Option<PathBuf>,
+    /// Type of the weights: `float32`, `bfloat16` or `float16`.
+    #[arg(long, default_value_t)]
+    pub(crate) dtype: ImportType,
+    /// Replace the checkpoint in --out.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
 }
 
 fn positive(text: &str) -> Result<usize, String> {

@@ -3,13 +3,13 @@
 mod args;
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use corruptor::atomic::AtomicFile;
 use corruptor::resolve::load_channel;
@@ -21,10 +21,12 @@ use finetune::train::{Existing, Outcome, TrainOptions};
 use finetune::workers::Workers;
 use finetune::{Family, FinetuneError, ModelSource, Stop, StopReason, data, train_recipe};
 use restorer::LoadOptions;
+use restorer::gguf::{ImportOptions, TokenizerOrigin, import};
 use restorer::lm::merge_adapter;
+use restorer::source::ModelName;
 use serde_json::Value;
 
-use crate::args::{Cli, Command, DeviceArgs, EvaluateArgs, MergeArgs, TrainArgs};
+use crate::args::{Cli, Command, DeviceArgs, EvaluateArgs, ImportArgs, MergeArgs, TrainArgs};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Train(args) => run_train(args),
         Command::Merge(args) => run_merge(&args),
         Command::Evaluate(args) => run_evaluate(&args),
+        Command::Import(args) => run_import(&args),
     };
     result.unwrap_or_else(|error| {
         say(&format!("error: {}", corruptor::chain(error.as_ref())));
@@ -68,6 +71,7 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
         Family::Ensemble => return run_prior(args, recipe, train_ensemble),
     }
     let recipe = data::resolved_recipe(recipe, &args.pairs.join(Split::Train.name()))?;
+    let init = args.init.as_ref().map(directory).transpose()?;
     let stop = stop(&args)?;
     let options = TrainOptions {
         recipe,
@@ -80,7 +84,7 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
         progress: true,
     };
     let out = options.out.clone();
-    match train_recipe(options, &ModelSource { init: args.init, device: args.device.device })? {
+    match train_recipe(options, &ModelSource { init, device: args.device.device })? {
         Outcome::Finished { metrics } => {
             print(&format!("{metrics:#}\n"))?;
             Ok(ExitCode::SUCCESS)
@@ -154,20 +158,24 @@ fn run_merge(args: &MergeArgs) -> Result<ExitCode> {
 
 fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let threads = start_threads(args.device)?;
+    if args.card && args.model.is_remote() {
+        bail!("--card changes the checkpoint, and {} is the hub's: leave --card out", args.model);
+    }
+    let model = directory(&args.model)?;
     let recipe = match &args.recipe {
         Some(path) => Some(Recipe::load(path)?),
-        None => checkpoint_recipe(&args.model)?,
+        None => checkpoint_recipe(&model)?,
     };
     if args.sets && recipe.is_none() {
-        return Err(FinetuneError::NoRecipe { path: args.model.clone() }.into());
+        return Err(FinetuneError::NoRecipe { path: model }.into());
     }
     let recipe = recipe.map_or_else(|| Recipe::parse("", "default"), Ok)?.with_overrides(&args.overrides)?;
     let settings: EvaluateSettings = recipe.table("evaluate")?;
     let recipe = if args.sets { data::resolved_recipe(recipe, &args.pairs)? } else { recipe };
     let sets = if args.sets { Some(recipe.table("corrupt")?) } else { None };
     let channel = args.channel.as_deref().map(load_channel).transpose()?.map(Arc::new);
-    let model =
-        restorer::load(&args.model, &LoadOptions { device: args.device.device, threads: None, channel })?;
+    let restorer =
+        restorer::load(&model, &LoadOptions { device: args.device.device, threads: None, channel })?;
     let mut pairs = data::read_pairs(&args.pairs)?;
     if let Some(limit) = args.limit {
         pairs = data::spread(&pairs, limit);
@@ -176,7 +184,7 @@ fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let workers = Workers::new(if on_cpu { threads } else { 1 })?;
     let examples = settings.report_examples;
     let options = EvaluateOptions { settings, sets, min_confidence: args.min_confidence, progress: true };
-    let (evaluation, restored) = evaluate(model.as_ref(), &pairs, &options, &workers)?;
+    let (evaluation, restored) = evaluate(restorer.as_ref(), &pairs, &options, &workers)?;
     print(&table(&evaluation))?;
     if let Some(path) = &args.metrics {
         write_file(path, &serde_json::to_string_pretty(&evaluation)?)?;
@@ -188,8 +196,40 @@ fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
         write_plots(directory, &evaluation)?;
     }
     if args.card {
-        update_card(&args.model, &evaluation, &format!("`{}`", args.pairs.display()))?;
+        update_card(&model, &evaluation, &format!("`{}`", args.pairs.display()))?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The directory of a model; one on a hub is downloaded unless it is in the cache.
+fn directory(name: &ModelName) -> Result<PathBuf> {
+    if name.is_remote() {
+        say(&format!("looking for {name} in the cache and on the hub"));
+    }
+    Ok(name.resolve()?)
+}
+
+fn run_import(args: &ImportArgs) -> Result<ExitCode> {
+    let options =
+        ImportOptions { tokenizer: args.tokenizer.clone(), dtype: args.dtype, overwrite: args.overwrite };
+    let imported = import(&args.model, &args.out, &options)?;
+    let tokenizer = match imported.tokenizer {
+        TokenizerOrigin::File(path) => format!("tokenizer of {}", path.display()),
+        TokenizerOrigin::Metadata { pre_tokenizer: Some(name) } => format!("tokenizer rebuilt (\"{name}\")"),
+        TokenizerOrigin::Metadata { pre_tokenizer: None } => {
+            "tokenizer rebuilt; the file does not say how it cuts text, and GPT-2's way was taken: to be sure, give the \
+             original tokenizer.json (--tokenizer)"
+                .to_owned()
+        }
+    };
+    say(&format!(
+        "{}: {}, {} tensors, {} weights as {}; {tokenizer}",
+        args.out.display(),
+        imported.architecture,
+        imported.tensors,
+        imported.parameters,
+        args.dtype
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,6 +2,7 @@
 
 mod helpers;
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -145,6 +146,24 @@ fn evaluation_writes_figures_report_plots_and_card() {
 }
 
 #[test]
+fn a_gguf_file_is_imported() {
+    let workspace = Workspace::new();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../restorer/tests/fixtures/gguf/llama.gguf");
+    let import = |arguments: &[&str]| {
+        let mut command = assert_cmd::Command::cargo_bin("finetune").unwrap();
+        command.current_dir(workspace.directory.path()).arg("import").arg(&model);
+        command.args(["--out", "imported"]).args(arguments).assert()
+    };
+    import(&["--dtype", "int8"]).code(2).stderr(contains("bfloat16"));
+    import(&["--tokenizer", "none.json"]).code(1).stderr(contains("none.json"));
+    assert!(!workspace.path("imported").exists());
+    import(&["--dtype", "bf16"]).success().stderr(contains("llama, 20 tensors").and(contains("smollm")));
+    assert!(workspace.path("imported/model.safetensors").exists());
+    import(&[]).code(1).stderr(contains("--overwrite"));
+    import(&["--overwrite"]).success().stderr(contains("float32"));
+}
+
+#[test]
 fn wrong_use_and_missing_files_say_so() {
     let workspace = Workspace::new();
     workspace.finetune("train").args(["--max-minutes", "soon"]).assert().code(2);
@@ -162,6 +181,8 @@ fn wrong_use_and_missing_files_say_so() {
         .assert()
         .code(1)
         .stderr(contains("nowhere"));
+    let mut command = workspace.finetune("evaluate");
+    command.args(["--model", "wt/none", "--card"]).assert().code(1).stderr(contains("leave --card out"));
     std::fs::remove_dir_all(workspace.path("pairs/valid")).unwrap();
     workspace.finetune("train").assert().code(1).stderr(contains("valid"));
 }

@@ -103,6 +103,14 @@ pub enum RestoreError {
         /// What does not fit.
         source: corruptor::EventError,
     },
+    /// A model cannot be taken from a hub.
+    #[error("cannot fetch {model}: {message}")]
+    Hub {
+        /// As the user named it.
+        model: String,
+        /// Reason and remedy.
+        message: String,
+    },
     /// The device is not there or not supported by this build.
     #[error("device {device}: {message}")]
     Device {

@@ -8,6 +8,9 @@
 //! - [`channel`] restores by inverting the corruption: the most probable original under a prior times the channel.
 //! - [`prior`] is what it asks how probable a text is; [`ngram`] is the prior that is counted, [`mixture`] one of several.
 //! - [`ensemble`] is a checkpoint of several: priors, and a tagger for a second opinion.
+//! - [`weights`] reads the tensors of a checkpoint in the Hugging Face layout, in one file or in shards.
+//! - [`source`] finds a model by its name, on this machine or on a hub.
+//! - [`gguf`] turns GGUF files into such checkpoints.
 //! - [`train`] is what a family offers to a training loop, [`metrics`] how restorations are judged.
 
 mod bytes;
@@ -17,6 +20,7 @@ pub mod decoder;
 mod device;
 pub mod ensemble;
 mod error;
+pub mod gguf;
 pub mod layers;
 pub mod lm;
 mod load;
@@ -27,6 +31,7 @@ pub mod ngram;
 pub mod prior;
 mod restorer;
 mod rounds;
+pub mod source;
 pub mod t5;
 mod table;
 pub mod tagger;

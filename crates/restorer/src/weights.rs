@@ -1,7 +1,9 @@
 //! The weights of a checkpoint in the Hugging Face layout, in one file or in shards.
 
+use std::collections::BTreeMap;
+#[cfg(feature = "hub")]
+use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use candle_core::safetensors::Load as _;
@@ -180,8 +182,8 @@ impl WeightsIndex {
             None => Ok(index),
         }
     }
-
     /// The names of the shards, sorted.
+    #[cfg(feature = "hub")]
     pub(crate) fn shards(&self) -> BTreeSet<&str> {
         self.weight_map.values().map(String::as_str).collect()
     }

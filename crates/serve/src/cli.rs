@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use restorer::{DeviceChoice, RestoreOptions};
+use restorer::{DeviceChoice, RestoreOptions, source::ModelName};
 
 use crate::{
     batch,
@@ -42,9 +42,9 @@ pub enum Command {
 /// Which model, and where it runs.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
-    /// Checkpoint directory; the checkpoint built into the program unless given.
-    #[arg(long, env = "REVERTANT_MODEL", value_name = "DIR")]
-    pub model: Option<PathBuf>,
+    /// Checkpoint directory, or owner/name[@revision] of a hub; the checkpoint built into the program unless given.
+    #[arg(long, env = "REVERTANT_MODEL", value_name = "DIR|ID")]
+    pub model: Option<ModelName>,
     /// The channel that a prior decodes: a recipe with a table [corrupt], as `corruptor fit` writes it; the model's own unless given.
     #[arg(long, env = "REVERTANT_CHANNEL", value_name = "RECIPE")]
     pub channel: Option<PathBuf>,

@@ -30,7 +30,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 fn load_model(args: &ModelArgs) -> Result<Arc<dyn Restorer>, Failure> {
-    let source = ModelSource::from(args.model.clone());
+    let source = ModelSource::find(args.model.as_ref())?;
     let model = model::load(&source, args.device, args.threads, args.channel.as_deref())?;
     let info = model.info();
     tracing::debug!(family = info.family, digest = info.digest, parameters = info.parameters, "model loaded");

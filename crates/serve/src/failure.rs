@@ -70,7 +70,9 @@ impl Failure {
             Self::Model(ModelError::NoneBuiltIn) => {
                 Some("name a checkpoint directory with --model (or REVERTANT_MODEL), such as models/default")
             }
-            Self::Model(ModelError::NoDirectory(_)) => Some("--model takes a checkpoint directory"),
+            Self::Model(ModelError::NoDirectory(_)) => {
+                Some("--model takes a checkpoint directory, or owner/name of a hub")
+            }
             Self::Batch(error) => error.hint(),
             Self::Listen(error) => Some(error.hint()),
             Self::Log(LogError::Filter { .. }) => Some("a filter is a level such as info, or serve=debug"),

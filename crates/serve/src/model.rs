@@ -6,6 +6,7 @@ use std::{
 };
 
 use corruptor::{IoError, resolve::load_channel};
+use restorer::source::ModelName;
 use restorer::{DeviceChoice, LoadOptions, RestoreError, Restorer};
 
 use crate::builtin;
@@ -19,9 +20,18 @@ pub enum ModelSource {
     Directory(PathBuf),
 }
 
-impl From<Option<PathBuf>> for ModelSource {
-    fn from(path: Option<PathBuf>) -> Self {
-        path.map_or(Self::BuiltIn, Self::Directory)
+impl ModelSource {
+    /// What `--model` names; a model on a hub is downloaded unless it is in the cache.
+    ///
+    /// # Errors
+    ///
+    /// If a hub does not have it, or cannot be reached.
+    pub fn find(name: Option<&ModelName>) -> Result<Self, ModelError> {
+        let Some(name) = name else { return Ok(Self::BuiltIn) };
+        if name.is_remote() {
+            tracing::info!(model = %name, "looking for the model in the cache and on the hub");
+        }
+        name.resolve().map(Self::Directory).map_err(|error| ModelError::Fetch(Box::new(error)))
     }
 }
 
@@ -34,6 +44,9 @@ pub enum ModelError {
     /// The path is not a directory.
     #[error("there is no model directory at {}", .0.display())]
     NoDirectory(PathBuf),
+    /// A model on a hub was not downloaded.
+    #[error(transparent)]
+    Fetch(Box<RestoreError>),
     /// The channel that the model should decode cannot be used.
     #[error("cannot decode the channel of {}: {error}", path.display())]
     Channel {

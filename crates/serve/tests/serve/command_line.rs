@@ -146,6 +146,30 @@ fn a_damaged_checkpoint_fails_with_its_file_in_the_message() {
     }
 }
 
+#[cfg(feature = "hub")]
+#[test]
+fn a_model_is_named_by_its_hub_id() {
+    use crate::stand_in::StandIn;
+
+    let (models, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = models.path().join("wt/tiny/main");
+    std::fs::create_dir_all(&folder).unwrap();
+    for entry in std::fs::read_dir(directory()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+    }
+    let hub = StandIn::start(models.path());
+    let restore = |model: &str| {
+        let mut command = serve();
+        command.args(["restore", "--model", model, TEXT]).env_remove("HF_HUB_CACHE");
+        command.env("HF_ENDPOINT", hub.url()).env("HF_HOME", cache.path()).assert()
+    };
+    let expected = restored(TEXT, RestoreOptions::default()).text;
+    restore("wt/tiny").success().stdout(format!("{expected}\n"));
+    restore("wt/none").code(1).stderr(contains("wt/none").and(contains("HF_TOKEN")));
+    assert!(hub.requests().iter().any(|line| line.contains("/wt/tiny/resolve/main/config.json")));
+}
+
 #[test]
 fn help_shows_defaults_and_environment() {
     let help = serve().args(["http", "--help"]).assert().success().get_output().stdout.clone();

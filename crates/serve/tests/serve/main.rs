@@ -11,3 +11,6 @@ mod http_restore;
 mod parquet_files;
 mod server;
 mod shutdown;
+#[cfg(feature = "hub")]
+#[path = "../../../restorer/tests/hub/stand_in.rs"]
+mod stand_in;
