@@ -123,6 +123,9 @@ pub(crate) struct EvaluateArgs {
     /// The channel that a prior decodes: a recipe with a table [corrupt], as `corruptor fit` writes it. Default: the checkpoint's own.
     #[arg(long, env = "REVERTANT_CHANNEL", value_name = "RECIPE")]
     pub(crate) channel: Option<PathBuf>,
+    /// What an autoregressive model reads: a template with `{text}` in the place of the text. Default: the checkpoint's own.
+    #[arg(long, value_name = "TEMPLATE")]
+    pub(crate) prompt: Option<String>,
     /// Probability under which an edit is not applied. Default: the checkpoint's own.
     #[arg(long, value_parser = share)]
     pub(crate) min_confidence: Option<f32>,

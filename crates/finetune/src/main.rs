@@ -174,8 +174,10 @@ fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let recipe = if args.sets { data::resolved_recipe(recipe, &args.pairs)? } else { recipe };
     let sets = if args.sets { Some(recipe.table("corrupt")?) } else { None };
     let channel = args.channel.as_deref().map(load_channel).transpose()?.map(Arc::new);
-    let restorer =
-        restorer::load(&model, &LoadOptions { device: args.device.device, threads: None, channel })?;
+    let restorer = restorer::load(
+        &model,
+        &LoadOptions { device: args.device.device, threads: None, channel, prompt: args.prompt.clone() },
+    )?;
     let mut pairs = data::read_pairs(&args.pairs)?;
     if let Some(limit) = args.limit {
         pairs = data::spread(&pairs, limit);

@@ -24,6 +24,8 @@ pub struct LoadOptions {
     pub threads: Option<usize>,
     /// The channel that a prior decodes; `None` takes the checkpoint's own. Other families know no channel.
     pub channel: Option<Arc<CorruptSettings>>,
+    /// What an autoregressive model reads, with `{text}` in the place of the text; `None` takes the checkpoint's own.
+    pub prompt: Option<String>,
 }
 
 impl LoadOptions {

@@ -73,7 +73,8 @@ impl LanguageModel {
             lora::merge(&mut tensors, &adapter.config, &adapter.path, adapter.tensors()?)?;
         }
         let params = Params::from_tensors(weights_path(&files), "the model", tensors, &device);
-        let settings = LmSettings { family: family(&files), ..LmSettings::default() };
+        let prompt = options.prompt.clone();
+        let settings = LmSettings { family: family(&files), prompt, ..LmSettings::default() };
         Self::assemble(params.frozen_as(DType::F32), files, None, &settings, Compute::default(), options)
     }
 
