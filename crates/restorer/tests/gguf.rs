@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use candle_core::quantized::gguf_file::{self, Content, Value as Meta};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
+use corruptor::RecordStream;
 use restorer::gguf::{ImportOptions, ImportType, TokenizerOrigin, import};
 use restorer::weights;
 use serde_json::{Value, json};
@@ -345,6 +346,31 @@ fn a_file_of_another_kind_or_cut_short_is_an_error() {
     assert!(message().contains("type number 20"));
     assert!(!out.exists());
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "nothing half-written stays");
+}
+
+#[test]
+fn files_with_wrong_bytes_are_imported_or_refused() {
+    let home = tempdir().unwrap();
+    let (path, out) = (home.path().join("model.gguf"), home.path().join("out"));
+    let whole = fs::read(fixture("llama.gguf")).unwrap();
+    let mut stream = RecordStream::for_purpose(11, "wrong bytes");
+    let mut below = |bound: usize| (stream.next_u64() % bound as u64) as usize;
+    let (mut imported, mut refused) = (0, 0);
+    for _ in 0..150 {
+        let mut bytes = whole.clone();
+        for _ in 0..=below(3) {
+            // The header takes the first third; a whole number is 4 bytes or 8.
+            let place = below(bytes.len() / 3);
+            let value = [0, 1, 0x7f, 0xff][below(4)];
+            bytes[place..][..[1, 4, 8][below(3)]].fill(value);
+        }
+        fs::write(&path, bytes).unwrap();
+        match import(&path, &out, &ImportOptions { overwrite: true, ..ImportOptions::default() }) {
+            Ok(_) => imported += 1,
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(imported > 5 && refused > 30, "{imported} imported, {refused} refused");
 }
 
 #[test]
