@@ -47,6 +47,28 @@ pub enum FinetuneError {
         /// The tensor library's error.
         source: candle_core::Error,
     },
+    /// A step does not fit into memory.
+    #[error(
+        "a step needs some {needed_gib:.1} GiB, but {available_gib:.1} are free: {state_gib:.1} for gradients and moments, \
+         {activations_gib:.1} for the activations of {workers} micro-batches of train.batch_tokens = {batch_tokens}; \
+         lower that{hint} or --threads, or learn updates of low rank ([model.lora])"
+    )]
+    Memory {
+        /// All of it.
+        needed_gib: f64,
+        /// Gradients, moments, averages.
+        state_gib: f64,
+        /// Activations.
+        activations_gib: f64,
+        /// Micro-batches at once.
+        workers: usize,
+        /// The recipe's key.
+        batch_tokens: usize,
+        /// What is free.
+        available_gib: f64,
+        /// What else would help.
+        hint: &'static str,
+    },
     /// The loss or its gradient is not a number, again and again.
     #[error(
         "step {step}: the loss or its gradient was not finite {skipped} times in a row; \

@@ -92,6 +92,9 @@ pub trait Trainable: Restorer + Sized {
     /// What an example costs, in tokens.
     fn example_tokens(&self, example: &Self::Example) -> usize;
 
+    /// About how many bytes of activations the loss and the gradient of a batch of so many tokens take.
+    fn activation_bytes(&self, tokens: usize, recompute: bool) -> usize;
+
     /// The loss of a batch.
     ///
     /// # Errors

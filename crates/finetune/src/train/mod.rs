@@ -8,6 +8,7 @@ mod card;
 mod finish;
 mod identity;
 mod log;
+mod memory;
 mod run;
 mod state;
 mod state_files;

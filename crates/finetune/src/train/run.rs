@@ -14,6 +14,7 @@ use super::card::{SourceFacts, TrainingFacts, source_facts, write_card};
 use super::finish::finish;
 use super::identity::check_agreement;
 use super::log::{EvaluationRecord, RunLog, StepRecord};
+use super::memory;
 use super::state::{Best, Identity, RunState};
 use super::state_files::StateFiles;
 use super::step::gradients;
@@ -155,6 +156,9 @@ impl<'a, M: Trainable> Run<'a, M> {
         };
         let parameters = model.parameters();
         let on_cpu = parameters.iter().all(|(_, var)| var.device().is_cpu());
+        if on_cpu {
+            memory::check(model, &settings, options.threads, memory::available_bytes())?;
+        }
         let mut optimizer = Optimizer::new(parameters, model.tables(), &settings)?;
         let files = StateFiles::of(&options.out);
         let lock = files.lock()?;

@@ -72,6 +72,22 @@ impl Network {
         }
     }
 
+    /// Layers; values a token between two of them; values a token that a backward pass through one keeps, about.
+    pub(super) fn layer_widths(&self) -> (usize, usize, usize) {
+        match self {
+            Self::Decoder(decoder) => {
+                let c = decoder.config();
+                let (q, kv) = (c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim);
+                (c.num_layers, c.hidden_size, 5 * c.hidden_size + 3 * q + 4 * kv + 3 * c.intermediate_size)
+            }
+            Self::T5(t5) => {
+                let c = t5.config();
+                let inside = 6 * c.d_model + 6 * c.num_heads * c.d_kv + 3 * c.d_ff;
+                (c.encoder_layers + c.decoder_layers, c.d_model, inside)
+            }
+        }
+    }
+
     /// Logits `[Σ target tokens, vocab_size]` of every target token given what stands before it.
     ///
     /// # Errors

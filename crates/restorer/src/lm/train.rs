@@ -39,6 +39,14 @@ impl Trainable for LanguageModel {
         example.source.len() + example.target.len()
     }
 
+    fn activation_bytes(&self, tokens: usize, recompute: bool) -> usize {
+        let (layers, between, inside) = self.network.layer_widths();
+        // Logits, their exponentials and their gradient stand beside each other.
+        let head = 3 * self.network.vocab_size();
+        let kept = if recompute { layers * between + inside } else { layers * inside };
+        tokens * size_of::<f32>() * (2 * kept + head)
+    }
+
     fn loss(&self, batch: &[&TokenExample], mode: LossMode) -> Result<BatchLoss, RestoreError> {
         self.loss_on(batch, mode, &mut Tape::keeping())
     }

@@ -3,8 +3,8 @@
 use candle_core::{Tensor, Var};
 use corruptor::Pair;
 
-use super::features::FeatureRows;
-use super::labels::{Example, KEEP, NOTHING, examples};
+use super::features::{BYTE_FEATURES, FeatureRows, NGRAM_FEATURES};
+use super::labels::{BYTE_CLASSES, Example, GAP_CLASSES, KEEP, NOTHING, examples};
 use super::model::{BYTE_TABLE, NGRAM_TABLE, gather};
 use super::{Tagger, save};
 use crate::error::RestoreError;
@@ -23,6 +23,14 @@ impl Trainable for Tagger {
 
     fn example_tokens(&self, example: &Example) -> usize {
         example.text.len() + 1
+    }
+
+    fn activation_bytes(&self, tokens: usize, _: bool) -> usize {
+        let c = self.config();
+        let layer = 12 * c.hidden_size + 3 * c.intermediate_size;
+        let heads = 2 * (BYTE_CLASSES + c.insertion_slots * GAP_CLASSES);
+        let features = 2 * c.table_dim * (BYTE_FEATURES + NGRAM_FEATURES);
+        tokens * size_of::<f32>() * (c.num_hidden_layers * layer + heads + features)
     }
 
     fn loss(&self, batch: &[&Example], mode: LossMode) -> Result<BatchLoss, RestoreError> {
