@@ -65,15 +65,18 @@ def pairs(programs, tmp_path_factory):
     return folder / "pairs"
 
 
-def train(programs, pairs, folder, family, init=None, lora=""):
-    """Train a few steps; return the run's folder."""
-    folder.mkdir(parents=True)
-    recipe = RECIPE.format(family=family, config=CONFIGS[family] if init is None else "{}", lora=lora)
-    (folder / "recipe.toml").write_text(recipe)
-    command = [programs / "finetune", "train", "--recipe", folder / "recipe.toml", "--pairs", pairs]
-    command += ["--out", folder / "run", *(["--init", init] if init else [])]
-    subprocess.run(command, check=True)
-    return folder / "run"
+@pytest.fixture
+def train(programs, pairs, tmp_path):
+    """Return a function that trains a few steps and returns the run's folder."""
+
+    def run(name, family, init=None, lora=""):
+        recipe = tmp_path / f"{name}.toml"
+        recipe.write_text(RECIPE.format(family=family, config="{}" if init else CONFIGS[family], lora=lora))
+        command = [programs / "finetune", "train", "--recipe", recipe, "--pairs", pairs, "--out", tmp_path / name]
+        subprocess.run([*command, *(["--init", init] if init else [])], check=True)
+        return tmp_path / name
+
+    return run
 
 
 def lm(programs, task, model, lines):
@@ -101,8 +104,8 @@ def same_likelihoods(programs, folder, model):
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen3"])
-def test_a_decoder_is_the_same_in_transformers(programs, pairs, tmp_path, family):
-    run = train(programs, pairs, tmp_path / family, family)
+def test_a_decoder_is_the_same_in_transformers(programs, train, family):
+    run = train("run", family)
     model, report = AutoModelForCausalLM.from_pretrained(run, output_loading_info=True)
     assert not report["missing_keys"]
     assert not report["unexpected_keys"]
@@ -110,10 +113,10 @@ def test_a_decoder_is_the_same_in_transformers(programs, pairs, tmp_path, family
 
 
 @pytest.mark.parametrize("rslora", [False, True])
-def test_an_adapter_is_the_same_in_peft_and_so_is_the_merged_model(programs, pairs, tmp_path, rslora):
-    base = train(programs, pairs, tmp_path / "base", "llama")
+def test_an_adapter_is_the_same_in_peft_and_so_is_the_merged_model(programs, train, tmp_path, rslora):
+    base = train("base", "llama")
     lora = f'[model.lora]\nrank = 4\ntarget_modules = ["q_proj", "down_proj"]\nuse_rslora = {str(rslora).lower()}\n'
-    adapter = train(programs, pairs, tmp_path / "adapter", "llama", init=base, lora=lora)
+    adapter = train("adapter", "llama", init=base, lora=lora)
     model = AutoModelForCausalLM.from_pretrained(base).eval()
     before = reference(model, TEXTS[0])
     model = PeftModel.from_pretrained(model, adapter).eval()
@@ -124,8 +127,8 @@ def test_an_adapter_is_the_same_in_peft_and_so_is_the_merged_model(programs, pai
     same_likelihoods(programs, merged, AutoModelForCausalLM.from_pretrained(merged).eval())
 
 
-def test_an_encoder_decoder_writes_the_same_in_transformers(programs, pairs, tmp_path):
-    run = train(programs, pairs, tmp_path / "t5", "t5")
+def test_an_encoder_decoder_writes_the_same_in_transformers(programs, train):
+    run = train("run", "t5")
     model, report = AutoModelForSeq2SeqLM.from_pretrained(run, output_loading_info=True)
     assert not report["missing_keys"]
     tokenizer = ByT5Tokenizer()
