@@ -171,19 +171,19 @@ choose_remote() {
 
 build() {
   if [ -z "$bin_dir" ]; then
-    local target=${CARGO_TARGET_DIR:-$PWD/target} features=()
-    cargo fetch --quiet --locked
-    if [ "$device" != cpu ]; then
-      target+=/cuda
-      features=(--features cuda)
+    say "building finetune"
+    bin_dir=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
+    if [ "$device" = cpu ]; then
+      cargo build --locked --release --package finetune
+    else
+      scripts/cuda-build finetune
+      bin_dir+=/cuda
       # shellcheck disable=SC1091
       source scripts/cuda-env.sh
       # Not its stubs: libcuda is the driver's.
       export LD_LIBRARY_PATH=$CUDA_HOME/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
     fi
-    say "building finetune"
-    cargo build --quiet --locked --release --target-dir "$target" --package finetune --bin finetune "${features[@]}"
-    bin_dir=$target/release
+    bin_dir+=/release
   fi
   finetune=$bin_dir/finetune
   "$finetune" --version >/dev/null || die "$finetune does not start"
