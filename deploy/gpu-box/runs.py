@@ -151,7 +151,8 @@ class Store:
         for digest in there - {entry["sha256"] for entry in files.values()}:
             with suppress(FileNotFoundError):
                 self.fs.rm_file(self.path("objects", digest))
-        say(f"pushed step {step}{', done' if done else ''}: {len(files)} files, {sent / 1e6:.1f} MB of them new")
+        what = "a run without a state yet" if step < 0 else f"step {step}{', done' if done else ''}"
+        say(f"pushed {what}: {len(files)} files, {sent / 1e6:.1f} MB of them new")
         return sent
 
     def pull(self, folder, scratch, box=None):
@@ -164,7 +165,7 @@ class Store:
                 self.replace_manifest(manifest | {"box": box})
             here = progress(folder)
             if here >= (manifest["done"], manifest["step"]):
-                return say(f"the remote is at step {manifest['step']}, no further than what is here")
+                return say(f"the remote (step {max(0, manifest['step'])}) is no further than what is here")
             try:
                 return self.fetch(manifest, folder, scratch)
             except FileNotFoundError:
