@@ -23,13 +23,20 @@
 #   --shutdown             power the box off when the training has ended and everything is pushed
 #   --stop                 end the training of --out on this box: it saves, pushes, and ends with status 3
 #
-# Paths are relative to the clone. What follows `--` goes to `finetune train` as it is. Options have environment variables, REVERTANT_REPO,
-# REVERTANT_PUSH_EVERY and so on (REVERTANT_SHUTDOWN=1), but for --set and --stop.
+# Paths are relative to the clone. What follows `--` goes to `finetune train` as it is. Options have environment
+# variables, REVERTANT_REPO, REVERTANT_PUSH_EVERY and so on (REVERTANT_SHUTDOWN=1), but for --set and --stop.
 #
 # Exit status: 0 done, 1 failed, 2 used wrongly, 3 stopped by a signal or --max-minutes: saved, pushed, goes on.
 set -euo pipefail
 
 min_driver=580
+# The status that is meant. What fails before there is one, with whatever status of its own, is a failure.
+outcome=
+on_exit() {
+  local ended=$?
+  [ -n "$outcome" ] || [ "$ended" -eq 0 ] || exit 1
+}
+trap on_exit EXIT
 
 say() { echo "gpu-box: $*"; }
 die() {
@@ -38,6 +45,7 @@ die() {
 }
 usage() {
   sed -n '2,/^set /{s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
+  outcome=$1
   exit "$1"
 }
 
@@ -150,7 +158,8 @@ install_tools() {
     rust=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
     say "installing Rust $rust"
     curl --proto '=https' --tlsv1.2 --silent --show-error --fail https://sh.rustup.rs |
-      sh -s -- -y --quiet --no-modify-path --profile minimal --default-toolchain "$rust"
+      sh -s -- -y --quiet --no-modify-path --profile minimal --default-toolchain "$rust" ||
+      die "rustup could not install Rust $rust; install it and run again, or bring programs: --bin-dir"
   fi
 }
 
@@ -250,6 +259,7 @@ train() {
     say "powering off"
     as_root shutdown -h now
   fi
+  outcome=$status
   return "$status"
 }
 
