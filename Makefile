@@ -24,10 +24,7 @@ build: ## build the three programs, optimized, for the CPU
 
 .PHONY: cuda
 cuda: ## build finetune and serve for NVIDIA GPUs into target/cuda (needs no GPU)
-	cargo fetch --locked
-	source scripts/cuda-env.sh && \
-	  cargo build --locked --release --target-dir $(target_dir)/cuda \
-	    --package finetune --package serve --features finetune/cuda,serve/cuda
+	scripts/cuda-build finetune serve
 
 .PHONY: test
 test: setup ## run all tests: cargo test, then pytest on the same binaries

@@ -5,7 +5,7 @@
 # libcudart, libcublas and libcurand of CUDA 13.
 #
 #   CUDA_COMPUTE_CAP       what to generate code for (default: 90, H100 and H200)
-#   REVERTANT_CUDA_ROOT    where to lay it out (default: ~/.cache/revertant-cuda)
+#   REVERTANT_CUDA_ROOT    where to lay it out (default: ~/.cache/revertant-cuda), or a toolkit that is installed
 #
 # Run `cargo fetch` first: the stub of libcuda is made from the names in the source of cudarc.
 
@@ -53,7 +53,9 @@ revertant_libcuda_stub() {
 }
 
 revertant_cuda_root=${REVERTANT_CUDA_ROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/revertant-cuda}
-[ -e "$revertant_cuda_root/.complete" ] || revertant_cuda_layout "$revertant_cuda_root" || return 1
+revertant_cuda_installed() { [ -x "$1/bin/nvcc" ] && ! [ -d "$1/wheels" ]; }
+[ -e "$revertant_cuda_root/.complete" ] || revertant_cuda_installed "$revertant_cuda_root" ||
+  revertant_cuda_layout "$revertant_cuda_root" || return 1
 
 export CUDA_HOME=$revertant_cuda_root CUDA_PATH=$revertant_cuda_root CUDA_ROOT=$revertant_cuda_root
 export CUDA_TOOLKIT_ROOT_DIR=$revertant_cuda_root
