@@ -76,6 +76,7 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
         stop,
         threads: start_threads(args.device)?,
         progress: true,
+        tracking: args.track.options(),
     };
     let out = options.out.clone();
     match train_recipe(options, &ModelSource { init: args.init, device: args.device.device })? {
@@ -104,6 +105,9 @@ fn run_prior(
     train: fn(&PriorOptions) -> Result<Option<Value>, FinetuneError>,
 ) -> Result<ExitCode> {
     start_threads(args.device)?;
+    if args.track.options().mlflow.is_some() {
+        say("this family is made without steps, and not reported to MLflow");
+    }
     let options = PriorOptions {
         recipe,
         stop: stop(&args)?,
