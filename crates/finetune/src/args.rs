@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use finetune::Family;
+use finetune::track::TrackOptions;
+#[cfg(feature = "mlflow")]
+use finetune::track::{Mlflow, MlflowOptions, Registration};
 use restorer::DeviceChoice;
 use restorer::gguf::ImportType;
 use restorer::source::ModelName;
@@ -80,6 +83,9 @@ pub(crate) struct TrainArgs {
     /// Override a key of the recipe: `table.key=value`.
     #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
+    /// What shows the run.
+    #[command(flatten)]
+    pub(crate) track: TrackArgs,
     /// Where and how wide to run.
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
@@ -97,6 +103,47 @@ pub(crate) struct MergeArgs {
     /// Replace a model that is there.
     #[arg(long)]
     pub(crate) overwrite: bool,
+}
+
+/// What shows a run besides `log.jsonl` and `dvclive/`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TrackArgs {
+    /// Report the run to this `MLflow` server: `http://HOST:PORT`. Where it does not answer, the training goes on.
+    #[cfg(feature = "mlflow")]
+    #[arg(long, env = "MLFLOW_TRACKING_URI", value_name = "URI", value_parser = server)]
+    pub(crate) mlflow: Option<String>,
+    /// The experiment on that server.
+    #[cfg(feature = "mlflow")]
+    #[arg(long, env = "MLFLOW_EXPERIMENT_NAME", value_name = "NAME", default_value = MlflowOptions::DEFAULT_EXPERIMENT)]
+    pub(crate) experiment: String,
+    /// Register the finished model there as a version of this name, and move the alias to it.
+    #[cfg(feature = "mlflow")]
+    #[arg(long, value_name = "NAME[@ALIAS]")]
+    pub(crate) register: Option<Registration>,
+    /// Whether to write event files into `tensorboard/`.
+    #[arg(long, value_name = "on|off", default_value = "on", value_parser = switch, action = ArgAction::Set)]
+    pub(crate) tensorboard: bool,
+    /// The device's peak FLOP/s, of which the log gives the share used. Default: measured (CPU), by the GPU's name.
+    #[arg(long, value_name = "FLOPS", value_parser = flops)]
+    pub(crate) peak_flops: Option<f64>,
+}
+
+impl TrackArgs {
+    /// The trackers asked for, with credentials from the environment.
+    pub(crate) fn options(&self) -> TrackOptions {
+        TrackOptions {
+            tensorboard: self.tensorboard,
+            #[cfg(feature = "mlflow")]
+            mlflow: self
+                .mlflow
+                .clone()
+                .filter(|uri| !uri.is_empty())
+                .map(|uri| MlflowOptions::from_env(uri, self.experiment.clone(), self.register.clone())),
+            #[cfg(not(feature = "mlflow"))]
+            mlflow: None,
+            peak_flops: self.peak_flops,
+        }
+    }
 }
 
 /// `finetune evaluate`.
@@ -168,6 +215,28 @@ pub(crate) struct ImportArgs {
 
 fn positive(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "an integer above 0 is needed".to_owned())
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("`on` or `off` is needed".to_owned()),
+    }
+}
+
+/// An address; none where the variable is set to nothing.
+#[cfg(feature = "mlflow")]
+fn server(text: &str) -> Result<String, String> {
+    if !text.is_empty() {
+        Mlflow::check_address(text).map_err(|error| error.to_string())?;
+    }
+    Ok(text.to_owned())
+}
+
+fn flops(text: &str) -> Result<f64, String> {
+    let fits = |flops: &f64| *flops > 0.0 && flops.is_finite();
+    text.parse().ok().filter(fits).ok_or_else(|| "a number above 0 is needed, like 312e12".to_owned())
 }
 
 fn minutes(text: &str) -> Result<f64, String> {

@@ -5,6 +5,7 @@
 //! - [`batch`] cuts labelled pairs into token-budget batches, bucketed by length.
 //! - [`optimizer`] is `AdamW` for dense parameters and row-wise Adagrad for large embedding tables; [`schedule`] their learning rate.
 //! - [`evaluate`] measures a checkpoint: CER before and after, exact matches, harm, intervals; [`sets`] makes its sets.
+//! - [`track`] shows a run to the tools that people watch runs with.
 //! - [`prior`] counts a corpus into a prior, or mixes several into an ensemble.
 //! - [`settings`] are the recipe's `[train]` and `[evaluate]` tables.
 
@@ -21,6 +22,7 @@ pub mod scores;
 pub mod sets;
 pub mod settings;
 mod stop;
+pub mod track;
 pub mod train;
 pub mod workers;
 

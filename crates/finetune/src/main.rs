@@ -82,6 +82,7 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
         stop,
         threads: start_threads(args.device)?,
         progress: true,
+        tracking: args.track.options(),
     };
     let out = options.out.clone();
     match train_recipe(options, &ModelSource { init, device: args.device.device })? {
@@ -110,6 +111,9 @@ fn run_prior(
     train: fn(&PriorOptions) -> Result<Option<Value>, FinetuneError>,
 ) -> Result<ExitCode> {
     start_threads(args.device)?;
+    if args.track.options().mlflow.is_some() {
+        say("this family is made without steps, and not reported to MLflow");
+    }
     let options = PriorOptions {
         recipe,
         stop: stop(&args)?,

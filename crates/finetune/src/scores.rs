@@ -1,6 +1,6 @@
 //! Restoring pairs and counting what came out.
 
-use corruptor::Pair;
+use corruptor::{Edit, Pair};
 use restorer::metrics::TextCounts;
 use restorer::{RestoreError, RestoreOptions, RestoreRequest, Restorer};
 
@@ -13,6 +13,8 @@ pub struct Scored {
     pub counts: TextCounts,
     /// The restored text.
     pub restored: String,
+    /// What was changed, over the corrupted text.
+    pub edits: Vec<Edit>,
 }
 
 /// Pairs that one worker restores in one call.
@@ -36,6 +38,7 @@ pub fn score<R: Restorer + ?Sized>(
         let scored = pairs.iter().zip(restorations).map(|(pair, restoration)| Scored {
             counts: TextCounts::of(&pair.original, &pair.corrupted, &restoration.text),
             restored: restoration.text,
+            edits: restoration.edits,
         });
         let scored = scored.collect();
         done(pairs.len());

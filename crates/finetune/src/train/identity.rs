@@ -27,7 +27,7 @@ pub(super) fn check_agreement(run: &Path, saved: &Identity, now: &Identity) -> R
     for key in before.keys().chain(after.keys()).filter(|key| !FREE_KEYS.contains(&key.as_str())) {
         let (old, new) = (before.get(key), after.get(key));
         if old != new {
-            let text = |value: Option<&String>| value.cloned().unwrap_or_else(absent);
+            let text = |value: Option<&Value>| value.map_or_else(absent, Value::to_string);
             return disagreement(format!("the recipe's {key}"), text(old), text(new));
         }
     }
@@ -46,7 +46,7 @@ pub(super) fn check_agreement(run: &Path, saved: &Identity, now: &Identity) -> R
 }
 
 /// Dotted keys and values of the tables that training depends on, defaults filled in where this crate knows them.
-fn resolved_keys(recipe: &str) -> Result<BTreeMap<String, String>, FinetuneError> {
+pub(super) fn resolved_keys(recipe: &str) -> Result<BTreeMap<String, Value>, FinetuneError> {
     let recipe = Recipe::parse(recipe, "recipe")?;
     let mut keys = BTreeMap::new();
     let train: TrainSettings = recipe.table("train")?;
@@ -57,7 +57,7 @@ fn resolved_keys(recipe: &str) -> Result<BTreeMap<String, String>, FinetuneError
     Ok(keys)
 }
 
-fn flatten(prefix: &str, value: &Value, keys: &mut BTreeMap<String, String>) {
+fn flatten(prefix: &str, value: &Value, keys: &mut BTreeMap<String, Value>) {
     match value {
         Value::Object(entries) => {
             for (key, value) in entries {
@@ -65,7 +65,7 @@ fn flatten(prefix: &str, value: &Value, keys: &mut BTreeMap<String, String>) {
             }
         }
         value => {
-            keys.insert(prefix.to_owned(), value.to_string());
+            keys.insert(prefix.to_owned(), value.clone());
         }
     }
 }

@@ -4,12 +4,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::FinetuneError;
 
 /// A line about the steps since the last one.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// Steps taken.
     pub step: u64,
@@ -27,12 +27,19 @@ pub struct StepRecord {
     pub tokens: u64,
     /// Updates skipped so far because the loss or its gradient was not finite.
     pub skipped: u64,
+    /// Achieved FLOP/s over the device's peak; none where the peak is not known.
+    pub utilization: Option<f64>,
+    /// Share of the tokens computed that are padding.
+    #[serde(default)]
+    pub padding: f64,
+    /// The most memory that the process has held so far; none where the system does not tell.
+    pub peak_memory_bytes: Option<u64>,
     /// Seconds of training and evaluation so far.
     pub elapsed_s: f64,
 }
 
 /// A line about an evaluation on the validation pairs.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EvaluationRecord {
     /// Steps taken.
     pub step: u64,

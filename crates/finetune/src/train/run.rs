@@ -12,7 +12,7 @@ use restorer::train::{CheckpointMeta, Trainable};
 
 use super::card::{SourceFacts, TrainingFacts, source_facts, write_card};
 use super::finish::finish;
-use super::identity::check_agreement;
+use super::identity::{check_agreement, resolved_keys};
 use super::log::{EvaluationRecord, RunLog, StepRecord};
 use super::memory;
 use super::state::{Best, Identity, RunState};
@@ -27,6 +27,10 @@ use crate::progress::Progress;
 use crate::schedule::Schedule;
 use crate::settings::TrainSettings;
 use crate::stop::{Stop, StopReason};
+use crate::track::{
+    DatasetFacts, End, FlopsPerToken, Machine, RunFacts, TrackOptions, Trackers, peak_memory_bytes,
+    summary_metrics,
+};
 use crate::workers::Workers;
 
 /// What to do where the output directory already holds a run.
@@ -60,6 +64,8 @@ pub struct TrainOptions {
     pub threads: usize,
     /// Whether to show progress.
     pub progress: bool,
+    /// What else the run is shown by.
+    pub tracking: TrackOptions,
 }
 
 /// How a run ended; either way it is saved.
@@ -112,10 +118,15 @@ pub fn train<M: Trainable>(model: &M, options: &TrainOptions) -> Result<Outcome,
         });
         run.steps(&steps, &options.stop)
     })?;
-    match stopped {
-        Some(reason) => Ok(Outcome::Stopped { reason, step: run.state.step }),
-        None => Ok(Outcome::Finished { metrics: finish(&run)? }),
+    if let Some(reason) = stopped {
+        run.trackers.finish(End::Stopped, &run.progress);
+        return Ok(Outcome::Stopped { reason, step: run.state.step });
     }
+    let metrics = finish(&run)?;
+    let (step, summary) = (run.state.step, summary_metrics(&metrics));
+    let end = End::Finished { step, summary: &summary, checkpoint: &options.out };
+    run.trackers.finish(end, &run.progress);
+    Ok(Outcome::Finished { metrics })
 }
 
 /// A run under way.
@@ -135,6 +146,9 @@ pub(super) struct Run<'a, M> {
     optimizer: Optimizer,
     schedule: Schedule,
     log: RunLog,
+    trackers: Trackers,
+    machine: Machine,
+    flops_per_token: FlopsPerToken,
     started: Instant,
     elapsed_before_s: f64,
 }
@@ -166,7 +180,9 @@ impl<'a, M: Trainable> Run<'a, M> {
             files.clear()?;
         }
         let mut passed_over = Vec::new();
-        let state = match files.newest()? {
+        let newest = files.newest()?;
+        let resumed_at = newest.as_ref().map(|found| found.state.step);
+        let state = match newest {
             None => RunState::new(identity),
             Some(mut found) if options.existing == Existing::Resume => {
                 check_agreement(&options.out, &found.state.identity, &identity)?;
@@ -186,7 +202,32 @@ impl<'a, M: Trainable> Run<'a, M> {
         for damaged in passed_over {
             progress.note(&format!("{damaged}; going on with the state before, of step {}", state.step));
         }
+        let workers = Workers::new(if on_cpu { options.threads } else { 1 })?;
+        let sources = source_facts(&train_pairs);
+        let dataset = |split: Split, context, digest: &String, pairs| DatasetFacts {
+            name: sources.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+            context,
+            digest: digest.clone(),
+            place: options.pairs.join(split.name()),
+            pairs,
+        };
+        let facts = RunFacts {
+            name: options.out.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            family: model.info().family.clone(),
+            directory: options.out.clone(),
+            recipe: options.recipe.text().to_owned(),
+            parameters: resolved_keys(options.recipe.text())?,
+            datasets: vec![
+                dataset(Split::Train, "training", &state.identity.train_pairs, train_pairs.len()),
+                dataset(Split::Valid, "validation", &state.identity.valid_pairs, valid_pairs.len()),
+            ],
+            resumed_at,
+            goes_on: options.existing == Existing::Resume,
+        };
         Ok(Self {
+            trackers: Trackers::start(&options.tracking, &facts, &progress),
+            machine: Machine::of(&model_device(model), &workers, options.tracking.peak_flops),
+            flops_per_token: FlopsPerToken::dense(dense_parameters(model)),
             log: RunLog::open(&options.out.join("log.jsonl"), state.log_bytes)?,
             schedule: Schedule {
                 kind: settings.schedule,
@@ -196,9 +237,9 @@ impl<'a, M: Trainable> Run<'a, M> {
                 final_share: settings.final_share,
             },
             validation: ValidationSets::new(valid_pairs, &channel, settings.seed)?,
-            workers: Workers::new(if on_cpu { options.threads } else { 1 })?,
+            workers,
             _lock: lock,
-            sources: source_facts(&train_pairs),
+            sources,
             started: Instant::now(),
             elapsed_before_s: state.elapsed_s,
             on_cpu,
@@ -294,15 +335,19 @@ impl<'a, M: Trainable> Run<'a, M> {
         learning_rate: f64,
         norm: f64,
     ) -> Result<(), FinetuneError> {
+        let tokens_per_second = window.tokens as f64 / window.time.as_secs_f64().max(1e-9);
         let record = StepRecord {
             step: self.state.step,
             epoch: self.state.cursor.epoch,
             loss: window.loss / window.labels.max(1) as f64,
             learning_rate,
             gradient_norm: norm,
-            tokens_per_second: window.tokens as f64 / window.time.as_secs_f64().max(1e-9),
+            tokens_per_second,
             tokens: self.state.tokens,
             skipped: self.state.skipped,
+            utilization: self.machine.utilization(self.flops_per_token, tokens_per_second),
+            padding: 0.0,
+            peak_memory_bytes: peak_memory_bytes(),
             elapsed_s: self.elapsed_s(),
         };
         self.progress.advance(1, || {
@@ -313,6 +358,7 @@ impl<'a, M: Trainable> Run<'a, M> {
         });
         if self.state.step.is_multiple_of(self.settings.log_steps) || self.state.step == self.settings.steps {
             self.log.write(&record)?;
+            self.trackers.metrics(record.step, &record.metrics(), &self.progress);
             *window = Window::default();
         }
         Ok(())
@@ -372,6 +418,7 @@ impl<'a, M: Trainable> Run<'a, M> {
             elapsed_s: self.elapsed_s(),
         };
         self.log.write(&record)?;
+        self.trackers.metrics(record.step, &record.metrics(), &self.progress);
         self.progress.note(&format!(
             "step {}: validation CER {:.3} % (input {:.3} %), {} of {} clean texts changed{}",
             record.step,
@@ -420,4 +467,14 @@ impl Window {
         self.tokens += tokens;
         self.time += time;
     }
+}
+
+/// The device of a model's weights.
+fn model_device<M: Trainable>(model: &M) -> candle_core::Device {
+    model.parameters().first().map_or(candle_core::Device::Cpu, |(_, var)| var.device().clone())
+}
+
+/// Weights that every token is multiplied by; the tables' rows are only looked up.
+fn dense_parameters<M: Trainable>(model: &M) -> usize {
+    model.parameters().iter().map(|(_, var)| var.elem_count()).sum()
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use corruptor::pairs::{PairMetadata, PairWriter};
 use corruptor::{Channel, CorruptSettings, Passage, Recipe, RecordStream, Split};
+use finetune::track::TrackOptions;
 use finetune::train::{Existing, TrainOptions};
 use finetune::{ModelSource, Stop};
 use tempfile::TempDir;
@@ -106,6 +107,8 @@ impl Workspace {
             stop: Stop::never(),
             threads: 2,
             progress: false,
+            // Measuring the peak would take longer than some of these runs may.
+            tracking: TrackOptions { peak_flops: Some(1e10), ..TrackOptions::default() },
         }
     }
 
