@@ -65,9 +65,10 @@ def test_metrics_and_plots_are_there(clone):
     assert len(metrics["operations"]) == 5
     shown = json.loads(clone.dvc("metrics", "show", "--json"))
     assert "cer_after" in json.dumps(shown)
+    assert "tokens_per_second" in json.dumps(shown)
     clone.dvc("plots", "show", "--out", "plots")
     page = (clone.path / "plots/index.html").read_text()
-    titles = ["Training loss", "on the validation split", "CER by operation", "CER by noise level"]
+    titles = ["Training loss", "on the validation split", "CER by operation", "CER by noise level", "gradient_norm"]
     assert [title for title in titles if title not in page] == []
 
 

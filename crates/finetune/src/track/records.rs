@@ -38,6 +38,7 @@ impl EvaluationRecord {
 }
 
 /// Step and figures of a line of the log; none where it is none.
+#[cfg(any(feature = "mlflow", test))]
 pub(super) fn logged(line: &str) -> Option<(u64, Vec<Metric>)> {
     let step = serde_json::from_str::<StepRecord>(line).map(|record| (record.step, record.metrics()));
     let evaluation =

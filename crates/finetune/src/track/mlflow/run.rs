@@ -103,9 +103,7 @@ fn experiment_id(client: &Client, name: &str) -> Result<String, TrackError> {
         Err(TrackError::Refused { status: 404, .. }) => {}
         answer => return answer,
     }
-    // Servers since version 3 show models that are trained in other ways than applications of language models.
-    let kind = json!([{"key": "mlflow.experimentKind", "value": "custom_model_development"}]);
-    match client.post("experiments/create", &json!({"name": name, "tags": kind})) {
+    match client.post("experiments/create", &json!({"name": name})) {
         Ok(answer) => Ok(text(&answer["experiment_id"])),
         // Another run was faster.
         Err(TrackError::Refused { status: 400, what, .. }) if what.starts_with("RESOURCE_ALREADY_EXISTS") => {
