@@ -1,4 +1,4 @@
-//! Training steps on given batches, timed: what `bench/finetune` compares with PyTorch.
+//! Training steps on given batches, timed: what `bench/finetune` compares with `PyTorch`.
 //!
 //! `steps --model DIR --batches FILE --steps N --warmup K --dtype f32|bf16 --threads T --learning-rate LR [--device cuda:0]`
 //!
@@ -80,7 +80,7 @@ fn main() -> Result<()> {
     let workers = Workers::new(if on_cpu { arguments.threads } else { 1 })?;
     let mut optimizer = Optimizer::new(model.parameters(), model.tables(), &settings)?;
     let micro_tokens = if on_cpu { arguments.micro_tokens } else { usize::MAX };
-    let count = (0..).take_while(|i| batches.contains_key(&format!("input.{i}"))).count();
+    let count = (0..batches.len()).take_while(|i| batches.contains_key(&format!("input.{i}"))).count();
     let (mut losses, mut tokens, mut started) = (Vec::new(), 0, Instant::now());
     for step in 0..arguments.warmup + arguments.steps {
         if step == arguments.warmup {
@@ -132,7 +132,12 @@ fn micro_batches(
                 batch.tokens += tokens;
                 batch.examples.push(example);
             }
-            _ => found.push(Batch { examples: vec![example], tokens, next: Cursor::default() }),
+            _ => found.push(Batch {
+                examples: vec![example],
+                tokens,
+                padded_tokens: tokens,
+                next: Cursor::default(),
+            }),
         }
     }
     Ok(found)

@@ -100,6 +100,8 @@ pub struct Batch<E> {
     pub examples: Vec<E>,
     /// Their tokens.
     pub tokens: usize,
+    /// Their tokens if each were as long as the longest.
+    pub padded_tokens: usize,
     /// Where the stream goes on.
     pub next: Cursor,
 }
@@ -182,8 +184,10 @@ impl<S: ExampleSource> Iterator for Batches<S> {
             if self.cursor.batch as usize == self.bucket.len() {
                 self.advance_bucket();
             }
-            let tokens = examples.iter().map(|example| self.source.tokens(example)).sum();
-            return Some(Ok(Batch { examples, tokens, next: self.cursor }));
+            let lengths = examples.iter().map(|example| self.source.tokens(example));
+            let (tokens, longest) = lengths.fold((0, 0), |(sum, max), n| (sum + n, n.max(max)));
+            let padded_tokens = longest * examples.len();
+            return Some(Ok(Batch { examples, tokens, padded_tokens, next: self.cursor }));
         }
         None
     }

@@ -121,7 +121,7 @@ fn bad_input_is_refused_and_leaves_nothing() {
     refused(&["--set", "model.order=11"], "[model] order = 11");
     refused(&["--set", "model.smoothing=good"], "model.smoothing");
     refused(&["--set", "model.layers=3"], "unknown key `model.layers`");
-    refused(&["--set", "model.family=bigram"], "known: tagger, ngram, ensemble");
+    refused(&["--set", "model.family=bigram"], "known: tagger, t5, llama, qwen2, qwen3, ngram, ensemble");
     refused(&["--set", "corpus.test_share=1.0", "--set", "corpus.valid_share=0.0"], "no text to count");
     refused(&["--corpus", "nowhere"], "nowhere");
     train(home.path(), &["--out", "prior"]).assert().success();

@@ -92,6 +92,11 @@ pub trait Trainable: Restorer + Sized {
     /// What an example costs, in tokens.
     fn example_tokens(&self, example: &Self::Example) -> usize;
 
+    /// About how many floating-point operations a token of an example takes, forward and backward.
+    fn flops_per_token(&self) -> f64 {
+        6.0 * self.parameters().iter().map(|(_, var)| var.elem_count() as f64).sum::<f64>()
+    }
+
     /// About how many bytes of activations the loss and the gradient of a batch of so many tokens take.
     fn activation_bytes(&self, tokens: usize, recompute: bool) -> usize;
 

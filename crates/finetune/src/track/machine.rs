@@ -10,13 +10,6 @@ use crate::workers::Workers;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FlopsPerToken(pub f64);
 
-impl FlopsPerToken {
-    /// Of a model that multiplies each token by `parameters` weights: two operations a weight forward, four backward.
-    pub fn dense(parameters: usize) -> Self {
-        Self(6.0 * parameters as f64)
-    }
-}
-
 /// Dense peaks in bfloat16 of GPUs, by a part of their names; what is more special stands first.
 const GPU_PEAKS: [(&str, f64); 22] = [
     ("GB200", 2500e12),
@@ -122,7 +115,7 @@ mod tests {
         let measured = Machine::of(&Device::Cpu, &workers, None).peak_flops.unwrap();
         assert!((1e8..1e15).contains(&measured), "{measured}");
         let given = Machine::of(&Device::Cpu, &workers, Some(2e12));
-        let share = given.utilization(FlopsPerToken::dense(1_000_000), 100_000.0).unwrap();
+        let share = given.utilization(FlopsPerToken(6e6), 100_000.0).unwrap();
         assert!((share - 0.3).abs() < 1e-12);
     }
 

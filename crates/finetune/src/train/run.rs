@@ -22,7 +22,7 @@ use super::validate::ValidationSets;
 use crate::batch::{Batch, BatchPlan, Batches, TrainingPairs, next_step};
 use crate::data;
 use crate::error::FinetuneError;
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Gradients, Optimizer};
 use crate::progress::Progress;
 use crate::schedule::Schedule;
 use crate::settings::TrainSettings;
@@ -227,7 +227,7 @@ impl<'a, M: Trainable> Run<'a, M> {
         Ok(Self {
             trackers: Trackers::start(&options.tracking, &facts, &progress),
             machine: Machine::of(&model_device(model), &workers, options.tracking.peak_flops),
-            flops_per_token: FlopsPerToken::dense(dense_parameters(model)),
+            flops_per_token: FlopsPerToken(model.flops_per_token()),
             log: RunLog::open(&options.out.join("log.jsonl"), state.log_bytes)?,
             schedule: Schedule {
                 kind: settings.schedule,
@@ -299,7 +299,8 @@ impl<'a, M: Trainable> Run<'a, M> {
             }
             if let Some(norm) = norm {
                 skipped_in_a_row = 0;
-                window.add(sum.loss, sum.labels, sum.tokens, started.elapsed());
+                let padded = batches.iter().map(|batch| batch.padded_tokens).sum();
+                window.add(&sum, padded, started.elapsed());
                 self.report_step(&mut window, learning_rate, norm)?;
             } else {
                 skipped_in_a_row += 1;
@@ -346,7 +347,8 @@ impl<'a, M: Trainable> Run<'a, M> {
             tokens: self.state.tokens,
             skipped: self.state.skipped,
             utilization: self.machine.utilization(self.flops_per_token, tokens_per_second),
-            padding: 0.0,
+            // On a CPU batches are packed; elsewhere attention pads a micro-batch to its longest example.
+            padding: if self.on_cpu { 0.0 } else { 1.0 - window.tokens as f64 / window.padded.max(1) as f64 },
             peak_memory_bytes: peak_memory_bytes(),
             elapsed_s: self.elapsed_s(),
         };
@@ -457,14 +459,16 @@ struct Window {
     loss: f64,
     labels: usize,
     tokens: usize,
+    padded: usize,
     time: Duration,
 }
 
 impl Window {
-    fn add(&mut self, loss: f64, labels: usize, tokens: usize, time: Duration) {
-        self.loss += loss;
-        self.labels += labels;
-        self.tokens += tokens;
+    fn add(&mut self, sum: &Gradients, padded: usize, time: Duration) {
+        self.loss += sum.loss;
+        self.labels += sum.labels;
+        self.tokens += sum.tokens;
+        self.padded += padded;
         self.time += time;
     }
 }
@@ -472,9 +476,4 @@ impl Window {
 /// The device of a model's weights.
 fn model_device<M: Trainable>(model: &M) -> candle_core::Device {
     model.parameters().first().map_or(candle_core::Device::Cpu, |(_, var)| var.device().clone())
-}
-
-/// Weights that every token is multiplied by; the tables' rows are only looked up.
-fn dense_parameters<M: Trainable>(model: &M) -> usize {
-    model.parameters().iter().map(|(_, var)| var.elem_count()).sum()
 }

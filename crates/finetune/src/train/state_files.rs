@@ -9,7 +9,7 @@ use restorer::train::Trainable;
 use super::state::{FORMAT, RunState};
 use super::tensor_file::{TensorFile, Values, values_of, weights, write};
 use crate::error::FinetuneError;
-use crate::optimizer::{Optimizer, SavedMoments};
+use crate::optimizer::{Optimizer, SavedMoments, WeightAverage};
 
 /// What a run leaves beside its state and its log.
 const CHECKPOINT_FILES: [&str; 9] = [
@@ -110,7 +110,7 @@ impl StateFiles {
         for (table, values) in model.tables().iter().zip(optimizer.tables.accumulators()) {
             tensors.push((format!("accumulator.{}", table.name()), Values::new(values.clone())));
         }
-        for (name, average) in optimizer.average.iter().flat_map(|average| average.averages()) {
+        for (name, average) in optimizer.average.iter().flat_map(WeightAverage::averages) {
             let values = values_of(average, "saving the average of the weights")?;
             tensors.push((format!("average.{name}"), Values::new(values)));
         }
@@ -165,7 +165,7 @@ impl StateFiles {
             if state.format != FORMAT {
                 return Err(error(format!("format {} instead of {FORMAT}", state.format)));
             }
-            let passed_over = damaged.iter().map(|error| error.to_string()).collect();
+            let passed_over = damaged.iter().map(ToString::to_string).collect();
             return Ok(Some(FoundState { state, passed_over, file }));
         }
         damaged.into_iter().next().map_or(Ok(None), Err)

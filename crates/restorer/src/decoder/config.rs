@@ -12,6 +12,7 @@ pub const MODEL_TYPES: [&str; 3] = ["llama", "qwen2", "qwen3"];
 
 /// What the network needs to know.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in config.json")]
 pub struct DecoderConfig {
     /// One of [`MODEL_TYPES`].
     pub model_type: &'static str,
@@ -53,6 +54,7 @@ pub struct DecoderConfig {
 
 /// The keys as they stand in the file.
 #[derive(Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in config.json")]
 struct Keys {
     vocab_size: usize,
     hidden_size: usize,

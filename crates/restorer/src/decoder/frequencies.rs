@@ -11,9 +11,12 @@ use crate::layers::RopeFrequencies;
 /// The keys of either form.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct RopeJson {
-    rope_theta: Option<f64>,
-    rope_scaling: Option<Scaling>,
-    rope_parameters: Option<Scaling>,
+    #[serde(rename = "rope_theta")]
+    theta: Option<f64>,
+    #[serde(rename = "rope_scaling")]
+    scaling: Option<Scaling>,
+    #[serde(rename = "rope_parameters")]
+    parameters: Option<Scaling>,
 }
 
 /// How positions are stretched.
@@ -41,8 +44,8 @@ pub(super) fn frequencies(
     head_dim: usize,
     positions: usize,
 ) -> Result<RopeFrequencies, RestoreError> {
-    let scaling = json.rope_parameters.clone().or_else(|| json.rope_scaling.clone()).unwrap_or_default();
-    let theta = scaling.rope_theta.or(json.rope_theta).unwrap_or(10_000.0);
+    let scaling = json.parameters.clone().or_else(|| json.scaling.clone()).unwrap_or_default();
+    let theta = scaling.rope_theta.or(json.theta).unwrap_or(10_000.0);
     let plain = RopeFrequencies::new(head_dim, theta);
     if scaling.partial_rotary_factor.is_some_and(|share| share < 1.0) {
         let message = "heads that turn in part are not supported".to_owned();

@@ -118,8 +118,9 @@ impl Decoder {
         let quiet = &Pass::plain();
         let starts: Vec<usize> =
             caches.iter().map(|cache| cache.first().map_or(0, KvCache::tokens)).collect();
-        let positions = starts.iter().zip(lengths).map(|(&start, &length)| start..start + length);
-        let rope = Rope::at(positions, &self.config.frequencies);
+        let positions: Vec<_> =
+            starts.iter().zip(lengths).map(|(&start, &length)| start..start + length).collect();
+        let rope = Rope::at(&positions, &self.config.frequencies);
         let mut x = self.embedding.forward(tokens)?.to_dtype(self.dtype)?;
         for (number, layer) in self.layers.iter().enumerate() {
             x = layer.forward(&x, &self.config, &rope, quiet, |q, kv| {

@@ -39,7 +39,7 @@ struct GatedKernel {
 }
 
 /// √(2/π), doubled: GELU's tanh form is x σ(2 √(2/π) (x + 0.044715 x³)).
-const SLOPE: f32 = 1.595_769_1;
+const SLOPE: f32 = 1.595_769;
 const CUBIC: f32 = 0.044_715;
 
 #[expect(clippy::inline_always, reason = "a multiversioned loop vectorizes only what is inlined into it")]

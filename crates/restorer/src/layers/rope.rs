@@ -12,7 +12,7 @@ use super::kernel::{has_kernel, slice, with_values};
 pub struct RopeFrequencies {
     /// Radians a position, one for each half of a head's width.
     pub inverse: Vec<f64>,
-    /// The factor on cosines and sines; 1 but for YaRN.
+    /// The factor on cosines and sines; 1 but for `YaRN`.
     pub magnitude: f64,
 }
 
@@ -36,21 +36,21 @@ pub struct Rope {
 impl Rope {
     /// Angles for sequences of `lengths` tokens each, positions from 0.
     pub fn new(lengths: &[usize], frequencies: &RopeFrequencies) -> Self {
-        Self::at(lengths.iter().map(|&length| 0..length), frequencies)
+        Self::at(&lengths.iter().map(|&length| 0..length).collect::<Vec<_>>(), frequencies)
     }
 
     /// Angles for tokens at these positions, sequence after sequence.
-    pub fn at(positions: impl Iterator<Item = Range<usize>> + Clone, frequencies: &RopeFrequencies) -> Self {
+    pub fn at(positions: &[Range<usize>], frequencies: &RopeFrequencies) -> Self {
         let half = frequencies.inverse.len();
-        let (first, last) =
-            positions.clone().fold((usize::MAX, 0), |(first, last), r| (first.min(r.start), last.max(r.end)));
+        let first = positions.iter().map(|r| r.start).min().unwrap_or(0);
+        let last = positions.iter().map(|r| r.end).max().unwrap_or(0);
         let first = first.min(last);
         let angles: Vec<f64> =
             (first..last).flat_map(|p| frequencies.inverse.iter().map(move |f| p as f64 * f)).collect();
         let table = |f: fn(f64) -> f64| {
             let one: Vec<f32> = angles.iter().map(|&a| (f(a) * frequencies.magnitude) as f32).collect();
-            let part = |r: Range<usize>| one[(r.start - first) * half..(r.end - first) * half].to_vec();
-            Arc::new(positions.clone().filter(|r| !r.is_empty()).flat_map(part).collect())
+            let part = |r: &Range<usize>| one[(r.start - first) * half..(r.end - first) * half].to_vec();
+            Arc::new(positions.iter().filter(|r| !r.is_empty()).flat_map(part).collect())
         };
         Self { half, cos: table(f64::cos), sin: table(f64::sin) }
     }
@@ -61,7 +61,7 @@ impl Rope {
     /// If the number of tokens is another than at construction, or `columns` is no whole number of heads.
     pub fn apply(&self, x: &Tensor, columns: usize) -> Result<Tensor> {
         let (tokens, width) = x.dims2()?;
-        if tokens * self.half != self.cos.len() || columns % (2 * self.half) != 0 || columns > width {
+        if tokens * self.half != self.cos.len() || !columns.is_multiple_of(2 * self.half) || columns > width {
             candle_core::bail!("rope: {columns} of {tokens} × {width} are no heads of {}", 2 * self.half);
         }
         if has_kernel(x) {
@@ -179,7 +179,7 @@ mod tests {
     fn tokens_may_start_anywhere() {
         let x = random(&[7, 8], 6);
         let whole = Rope::new(&[7], &frequencies()).apply(&x, 8).unwrap();
-        let tail = Rope::at(std::iter::once(4..7), &frequencies());
+        let tail = Rope::at(std::slice::from_ref(&(4..7)), &frequencies());
         let tail = tail.apply(&x.narrow(0, 4, 3).unwrap(), 8).unwrap();
         assert_eq!(whole.narrow(0, 4, 3).unwrap().to_vec2::<f32>().unwrap(), tail.to_vec2::<f32>().unwrap());
     }

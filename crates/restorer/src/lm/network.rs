@@ -72,6 +72,14 @@ impl Network {
         }
     }
 
+    /// Whether the output layer is the embedding table.
+    pub(super) fn is_tied(&self) -> bool {
+        match self {
+            Self::Decoder(decoder) => decoder.config().tie_word_embeddings,
+            Self::T5(t5) => t5.config().tied,
+        }
+    }
+
     /// Layers; values a token between two of them; values a token that a backward pass through one keeps, about.
     pub(super) fn layer_widths(&self) -> (usize, usize, usize) {
         match self {

@@ -8,6 +8,7 @@ use corruptor::Pair;
 
 use super::examples::{TokenExample, examples};
 use super::model::LanguageModel;
+use super::network::Network;
 use super::save;
 use crate::error::RestoreError;
 use crate::layers::{Tape, cross_entropy_sum};
@@ -37,6 +38,22 @@ impl Trainable for LanguageModel {
 
     fn example_tokens(&self, example: &TokenExample) -> usize {
         example.source.len() + example.target.len()
+    }
+
+    fn flops_per_token(&self) -> f64 {
+        // A weight that learns takes two operations forward and four backward, a frozen one two and two; an embedding that is
+        // no output layer is only looked up.
+        let is_looked_up = |name: &str| {
+            let is_table = name.ends_with("embed_tokens.weight") || name == "shared.weight";
+            is_table && !self.network.is_tied()
+        };
+        let of =
+            |name: &str, count: usize, each: f64| if is_looked_up(name) { 0.0 } else { each * count as f64 };
+        let learned = self.params.vars.iter().map(|(name, var)| of(name, var.elem_count(), 6.0));
+        let frozen = self.params.frozen.iter().map(|(name, tensor)| of(name, tensor.elem_count(), 4.0));
+        let all: f64 = learned.chain(frozen).sum();
+        // A token of a T5's example is either a source's, in the encoder, or a target's, in the decoder.
+        if matches!(self.network, Network::T5(_)) { all / 2.0 } else { all }
     }
 
     fn activation_bytes(&self, tokens: usize, recompute: bool) -> usize {

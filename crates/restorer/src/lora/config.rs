@@ -73,6 +73,19 @@ pub struct LoraConfig {
     pub other: Map<String, Value>,
 }
 
+/// Options that change what an update is; anything but their "off" would be ignored silently.
+const UNSUPPORTED: [&str; 9] = [
+    "use_dora",
+    "use_qalora",
+    "modules_to_save",
+    "layers_to_transform",
+    "layers_pattern",
+    "layer_replication",
+    "target_parameters",
+    "trainable_token_indices",
+    "fan_in_fan_out",
+];
+
 impl LoraConfig {
     fn no_bias() -> String {
         "none".to_owned()
@@ -115,18 +128,6 @@ impl LoraConfig {
         if self.bias != "none" {
             return fail("bias", format!("{:?}; this version knows \"none\"", self.bias));
         }
-        // Options that change what an update is; anything but their "off" would be ignored silently.
-        const UNSUPPORTED: [&str; 9] = [
-            "use_dora",
-            "use_qalora",
-            "modules_to_save",
-            "layers_to_transform",
-            "layers_pattern",
-            "layer_replication",
-            "target_parameters",
-            "trainable_token_indices",
-            "fan_in_fan_out",
-        ];
         let is_off = |value: &Value| match value {
             Value::Null | Value::Bool(false) => true,
             Value::Array(items) => items.is_empty(),

@@ -1,6 +1,7 @@
 //! Adapters added into the weights they adapt.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::path::Path;
 
 use candle_core::{DType, Tensor};
@@ -12,11 +13,11 @@ use crate::error::RestoreError;
 ///
 /// # Errors
 /// If a weight or half of an update is missing, or their shapes do not fit: then the adapter is another model's.
-pub fn merge(
-    tensors: &mut HashMap<String, Tensor>,
+pub fn merge<S: BuildHasher>(
+    tensors: &mut HashMap<String, Tensor, S>,
     config: &LoraConfig,
     path: &Path,
-    mut updates: HashMap<String, Tensor>,
+    mut updates: HashMap<String, Tensor, S>,
 ) -> Result<(), RestoreError> {
     const HALF: &str = ".lora_A.weight";
     let mut modules: Vec<String> =

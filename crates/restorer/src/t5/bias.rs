@@ -30,21 +30,21 @@ impl RelativeBias {
 
     /// The bias of all distances between tokens of sequences of at most `longest`.
     pub(super) fn by_distance(&self, longest: usize) -> Result<DistanceBias> {
-        let reach = longest.max(1) as i64 - 1;
+        let reach = longest.max(1).cast_signed() - 1;
         let rows: Vec<u32> = (-reach..=reach).map(|distance| self.bucket(distance)).collect();
         let rows = Tensor::from_slice(&rows, rows.len(), self.weight.device())?;
         let values = self.weight.index_select(&rows, 0)?.t()?.contiguous()?;
-        Ok(DistanceBias { values, zero: reach as usize })
+        Ok(DistanceBias { values, zero: reach.unsigned_abs() })
     }
 
     /// The bucket of a key `distance` tokens behind its query: one a token nearby, then wider and wider ones. In float32, so that
     /// distances at a border fall where they fall in the reference implementation.
-    fn bucket(&self, distance: i64) -> u32 {
+    fn bucket(&self, distance: isize) -> u32 {
         let (buckets, first, distance) = if self.bidirectional {
             let half = self.buckets / 2;
-            (half, if distance > 0 { half } else { 0 }, distance.unsigned_abs() as usize)
+            (half, if distance > 0 { half } else { 0 }, distance.unsigned_abs())
         } else {
-            (self.buckets, 0, distance.min(0).unsigned_abs() as usize)
+            (self.buckets, 0, distance.min(0).unsigned_abs())
         };
         let exact = buckets / 2;
         let bucket = if distance < exact {

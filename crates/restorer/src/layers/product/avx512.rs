@@ -150,8 +150,8 @@ fn fma(a: __m512i, b: __m512i, sum: __m512) -> __m512 {
 #[inline]
 fn dot(a: __m512i, b: __m512i, sum: __m512) -> __m512 {
     // SAFETY: both types are 512 bits.
-    let (a, b): (__m512bh, __m512bh) = unsafe { (std::mem::transmute(a), std::mem::transmute(b)) };
-    _mm512_dpbf16_ps(sum, a, b)
+    let halves = |x: __m512i| unsafe { std::mem::transmute::<__m512i, __m512bh>(x) };
+    _mm512_dpbf16_ps(sum, halves(a), halves(b))
 }
 
 /// Writes a whole tile.

@@ -129,7 +129,7 @@ mod tests {
                         let error = (found - exact).abs() / (k as f64).sqrt();
                         assert!(error < tolerance, "{operands:?} {m} × {k} × {n}: {found} against {exact}");
                     }
-                    assert!(out.chunks(row).all(|row| row[n..].iter().all(|x| *x == 0.5)), "beyond the rows");
+                    assert!(out.chunks(row).all(|row| row[n..] == [0.5; 3]), "beyond the rows");
                 }
             }
         }
