@@ -4,7 +4,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -127,14 +126,12 @@ def test_a_killed_training_goes_on_elsewhere_to_the_same_end(project, programs, 
     elsewhere = ["--repo", f"file://{project.path}", "--dir", tmp_path / "clone", "--remote", f"s3://{BUCKET}/dvc"]
     second = Box(alone, *elsewhere, *OPTIONS, env=project.env, log=tmp_path / "second.log")
     second.wait_until(lambda: manifest(s3, "run")["step"] > killed_at)
-    second.process.send_signal(signal.SIGTERM)
+    run([tmp_path / "clone/deploy/gpu-box/train.sh", "--stop"], tmp_path, project.env)
     assert second.status() == 3, second.output()
     assert "runs: pulled step " in second.output()
     stopped = manifest(s3, "run")
     assert killed_at < stopped["step"] < STEPS and not stopped["done"]
-    assert stopped["files"].keys() >= {"state/run.safetensors", "state/best.safetensors", "log.jsonl"} or (
-        stopped["step"] < TRAINING["eval_steps"]
-    )
+    assert stopped["files"].keys() >= {"state/run.safetensors", "log.jsonl"}
 
     # Back on the first, whose own state is behind by now.
     (tmp_path / "bin").mkdir()

@@ -81,3 +81,16 @@ def test_a_run_does_not_go_on_with_another_recipe(clone):
         assert "train.clip_norm" in clone.dvc("repro", "train", status=255)
     finally:
         recipe.write_text(before)
+
+
+def test_an_experiment_begins_anew_though_its_commit_has_a_finished_run(clone):
+    clone.dvc("repro")
+    clone.git("add", "--all")
+    clone.git("commit", "--quiet", "--message", "trained")
+    rate = "recipes/default.toml:train.learning_rate"
+    clone.dvc("exp", "run", "--temp", "--name", "slow", "train", "--set-param", f"{rate}=0.0001")
+    [commit] = [entry for entry in json.loads(clone.dvc("exp", "show", "--json")) if entry["rev"] != "workspace"]
+    [experiment] = commit["experiments"]
+    [state] = experiment["revs"]
+    assert state["name"] == "slow"
+    assert state["data"]["params"]["recipes/default.toml"]["data"]["train"]["learning_rate"] == 0.0001
