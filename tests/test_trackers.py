@@ -41,7 +41,7 @@ overlap_bytes = 16
 [train]
 steps = 12
 batch_tokens = 512
-accumulation = 1
+step_tokens = 512
 warmup_steps = 2
 eval_steps = 6
 valid_pairs = 16
