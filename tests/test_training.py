@@ -9,7 +9,14 @@ import pytest
 TINY = {
     "corrupt": {"copies": 1},
     "model": {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16},
-    "train": {"steps": 6, "batch_tokens": 1024, "step_tokens": 1024, "eval_steps": 3, "valid_pairs": 16, "log_steps": 1},
+    "train": {
+        "steps": 6,
+        "batch_tokens": 1024,
+        "step_tokens": 1024,
+        "eval_steps": 3,
+        "valid_pairs": 16,
+        "log_steps": 1,
+    },
     "evaluate": {"resamples": 100, "set_passages": 20},
 }
 TINY["model"] |= {"table_rows": 1024, "table_dim": 8, "window_bytes": 256, "overlap_bytes": 16, "max_rounds": 1}
