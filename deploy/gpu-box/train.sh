@@ -265,10 +265,11 @@ train() {
 
 stop_training() {
   local process
-  process=$(cat "$scratch/pid" 2>/dev/null) || die "nothing trains in $out here"
-  kill -TERM "$process" || die "nothing trains in $out any more"
+  if ! [ -e "$scratch/lock" ] || flock --nonblock "$scratch/lock" true; then die "nothing trains in $out here"; fi
+  process=$(cat "$scratch/pid")
+  kill -TERM "$process" || die "its script has been killed; what it left in $out ends by itself"
   say "told $process to stop; it saves and pushes"
-  while kill -0 "$process" 2>/dev/null; do sleep 1; done
+  flock "$scratch/lock" true
 }
 
 main() {
