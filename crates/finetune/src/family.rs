@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use corruptor::Recipe;
 use restorer::lm::{LanguageModel, LmSettings};
+use restorer::source::ModelName;
 use restorer::tagger::{Tagger, TaggerConfig};
 use restorer::{DeviceChoice, LoadOptions, Restorer};
 use serde::Deserialize;
@@ -18,6 +19,8 @@ use crate::train::{Outcome, TrainOptions, train};
 pub struct ModelSource {
     /// A checkpoint to start from; none: random weights, as the recipe's `[model]` table says.
     pub init: Option<PathBuf>,
+    /// How that checkpoint was named, where it is a hub's.
+    pub name: Option<ModelName>,
     /// Where it is trained.
     pub device: DeviceChoice,
 }
@@ -135,7 +138,7 @@ fn tagger(options: &TrainOptions, source: &ModelSource) -> Result<Tagger, Finetu
 fn language_model(options: &TrainOptions, source: &ModelSource) -> Result<LanguageModel, FinetuneError> {
     let settings: LmSettings = options.recipe.table("model")?;
     let train: TrainSettings = options.recipe.table("train")?;
-    let load = LoadOptions { device: source.device, ..LoadOptions::default() };
+    let load = LoadOptions { device: source.device, name: source.name.clone(), ..LoadOptions::default() };
     let compute = train.precision.compute(source.device == DeviceChoice::Cpu);
     Ok(match &source.init {
         Some(checkpoint) => LanguageModel::to_train(checkpoint, &settings, compute, &load)?,

@@ -85,7 +85,7 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
         tracking: args.track.options(),
     };
     let out = options.out.clone();
-    match train_recipe(options, &ModelSource { init, device: args.device.device })? {
+    match train_recipe(options, &ModelSource { init, name: args.init, device: args.device.device })? {
         Outcome::Finished { metrics } => {
             print(&format!("{metrics:#}\n"))?;
             Ok(ExitCode::SUCCESS)
@@ -180,7 +180,13 @@ fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let channel = args.channel.as_deref().map(load_channel).transpose()?.map(Arc::new);
     let restorer = restorer::load(
         &model,
-        &LoadOptions { device: args.device.device, threads: None, channel, prompt: args.prompt.clone() },
+        &LoadOptions {
+            device: args.device.device,
+            threads: None,
+            channel,
+            prompt: args.prompt.clone(),
+            name: None,
+        },
     )?;
     let mut pairs = data::read_pairs(&args.pairs)?;
     if let Some(limit) = args.limit {

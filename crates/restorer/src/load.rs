@@ -13,6 +13,7 @@ use crate::error::RestoreError;
 use crate::lm::{self, LanguageModel};
 use crate::ngram;
 use crate::restorer::Restorer;
+use crate::source::ModelName;
 use crate::tagger::{self, Tagger};
 
 /// Where and how a model runs.
@@ -26,6 +27,8 @@ pub struct LoadOptions {
     pub channel: Option<Arc<CorruptSettings>>,
     /// What an autoregressive model reads, with `{text}` in the place of the text; `None` takes the checkpoint's own.
     pub prompt: Option<String>,
+    /// How the model was named, where that is not its directory: an adapter that is trained on it keeps the name.
+    pub name: Option<ModelName>,
 }
 
 impl LoadOptions {

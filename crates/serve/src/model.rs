@@ -81,7 +81,7 @@ pub fn load(
             .map(Arc::new)
             .map_err(|error| ModelError::Channel { path: path.to_path_buf(), error: Box::new(error) })
     });
-    let options = LoadOptions { device, threads, channel: channel.transpose()?, prompt: None };
+    let options = LoadOptions { device, threads, channel: channel.transpose()?, ..LoadOptions::default() };
     let loaded = match source {
         ModelSource::Directory(path) => load_directory(path, &options)?,
         ModelSource::BuiltIn => load_built_in(&options)?,

@@ -274,7 +274,7 @@ impl<'a, M: Trainable> Run<'a, M> {
         let mut skipped_in_a_row = 0;
         let mut stopped = None;
         if self.options.init.is_some() && self.state.best.is_none() {
-            self.evaluate()?;
+            self.evaluate(Evaluation::Scheduled)?;
         }
         while self.state.step < self.settings.steps && !self.is_stale() {
             stopped = stop.reason();
@@ -309,7 +309,7 @@ impl<'a, M: Trainable> Run<'a, M> {
             if self.state.step.is_multiple_of(self.settings.eval_steps)
                 || self.state.step == self.settings.steps
             {
-                self.evaluate()?;
+                self.evaluate(Evaluation::Scheduled)?;
             }
             if saved.elapsed().as_secs_f64() > self.settings.save_minutes * 60.0 {
                 self.save()?;
@@ -318,7 +318,7 @@ impl<'a, M: Trainable> Run<'a, M> {
         }
         // A run out of its budget leaves a checkpoint that has learned something, even before its first evaluation.
         if stopped == Some(StopReason::Budget) && self.state.best.is_none_or(|best| best.step == 0) {
-            self.evaluate()?;
+            self.evaluate(Evaluation::Interim)?;
         }
         self.save()?;
         Ok(stopped)
@@ -393,9 +393,9 @@ impl<'a, M: Trainable> Run<'a, M> {
     }
 
     /// Measures on the validation pairs, and keeps the weights if they are the best so far; of an average, if one is kept.
-    fn evaluate(&mut self) -> Result<(), FinetuneError> {
+    fn evaluate(&mut self, kind: Evaluation) -> Result<(), FinetuneError> {
         self.swap_average()?;
-        let result = self.evaluate_weights();
+        let result = self.evaluate_weights(kind);
         self.swap_average()?;
         result
     }
@@ -407,7 +407,7 @@ impl<'a, M: Trainable> Run<'a, M> {
         }
     }
 
-    fn evaluate_weights(&mut self) -> Result<(), FinetuneError> {
+    fn evaluate_weights(&mut self, kind: Evaluation) -> Result<(), FinetuneError> {
         let counts = self.validation.counts(self.model, self.min_confidence(), &self.workers)?;
         let best = self.state.best.is_none_or(|best| counts.errors_after < best.counts.errors_after);
         let record = EvaluationRecord {
@@ -431,8 +431,10 @@ impl<'a, M: Trainable> Run<'a, M> {
             if best { ", best so far" } else { "" },
         ));
         if best {
-            self.state.best = Some(Best { step: self.state.step, counts });
-            self.files.save_best(self.model)?;
+            if kind == Evaluation::Scheduled {
+                self.state.best = Some(Best { step: self.state.step, counts });
+                self.files.save_best(self.model)?;
+            }
             let meta = CheckpointMeta {
                 recipe: self.options.recipe.text().to_owned(),
                 metrics: serde_json::to_value(record).unwrap_or_default(),
@@ -451,6 +453,15 @@ impl<'a, M: Trainable> Run<'a, M> {
         self.state.log_bytes = self.log.bytes();
         self.files.save(&self.state, self.model, &self.optimizer, self.settings.keep_states)
     }
+}
+
+/// Why the weights are measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Evaluation {
+    /// It is time: what is best is chosen among these.
+    Scheduled,
+    /// The run stops. Nothing is chosen, else a run in slices would end with other weights than one without a break.
+    Interim,
 }
 
 /// Sums since the last line of the log.

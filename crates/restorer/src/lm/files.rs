@@ -12,6 +12,7 @@ use super::network::Network;
 use crate::checkpoint::{CONFIG, RESTORER, RestorerJson};
 use crate::error::RestoreError;
 use crate::lora::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraConfig};
+use crate::source::ModelName;
 use crate::weights;
 
 /// A tokenizer's own file.
@@ -198,7 +199,7 @@ fn all_tensors(weights: &weights::Weights) -> Result<HashMap<String, Tensor>, Re
     Ok(weights.names().filter_map(tensor).collect::<Result<_, _>>()?)
 }
 
-/// The directory of an adapter's model: as it is named, or beside the adapter.
+/// The directory of an adapter's model: as it is named, beside the adapter, or a hub's.
 fn find_base(dir: &Path, config: &LoraConfig) -> Result<PathBuf, RestoreError> {
     let path = dir.join(ADAPTER_CONFIG);
     let Some(name) = config.base_model_name_or_path.as_deref().filter(|name| !name.is_empty()) else {
@@ -206,12 +207,17 @@ fn find_base(dir: &Path, config: &LoraConfig) -> Result<PathBuf, RestoreError> {
         return Err(RestoreError::Format { path, message });
     };
     let beside = dir.parent().unwrap_or(Path::new("..")).join(name);
-    [PathBuf::from(name), beside].into_iter().find(|base| base.join(CONFIG).exists()).ok_or_else(|| {
-        let message = format!(
-            "the adapter's model `{name}` is no directory with a {CONFIG}, here or beside the adapter; put it there"
-        );
-        RestoreError::Format { path, message }
-    })
+    if let Some(base) = [PathBuf::from(name), beside].into_iter().find(|base| base.join(CONFIG).exists()) {
+        return Ok(base);
+    }
+    if let ModelName::Hub { repo, revision } = ModelName::parse(name) {
+        let revision = revision.or_else(|| config.revision.clone());
+        return ModelName::Hub { repo, revision }.resolve();
+    }
+    let message = format!(
+        "the adapter's model `{name}` is no directory with a {CONFIG}, here or beside the adapter, and no hub id; put it there"
+    );
+    Err(RestoreError::Format { path, message })
 }
 
 fn json<T: DeserializeOwned>(path: &Path) -> Result<T, RestoreError> {

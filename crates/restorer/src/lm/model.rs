@@ -136,7 +136,7 @@ impl LanguageModel {
                 (params.with_adapters(config.clone(), adapter.path.clone(), tensors), Some(config))
             }
             (None, Some(lora)) => {
-                let config = lora.config(&settings.family, &dir.display().to_string());
+                let config = lora.config(&settings.family, dir, options.name.as_ref());
                 config.validate()?;
                 (
                     params.frozen_as(compute.dtype).with_new_adapters(config.clone(), settings.seed),

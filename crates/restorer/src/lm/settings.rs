@@ -1,10 +1,13 @@
 //! The recipe's `[model]` table of an autoregressive model.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::RestoreError;
 use crate::lora::{LoraConfig, Targets};
+use crate::source::ModelName;
 use crate::t5;
 use crate::windows::WindowSize;
 
@@ -76,13 +79,19 @@ impl Default for LoraSettings {
 }
 
 impl LoraSettings {
-    /// The adapter's configuration, for a model of `family`.
-    pub(super) fn config(&self, family: &str, base: &str) -> LoraConfig {
+    /// The adapter's configuration, for a model of `family` in `dir`, or by its name on a hub.
+    pub(super) fn config(&self, family: &str, dir: &Path, name: Option<&ModelName>) -> LoraConfig {
         let task = if family == t5::MODEL_TYPE { "SEQ_2_SEQ_LM" } else { "CAUSAL_LM" };
+        let (base, revision) = match name {
+            Some(ModelName::Hub { repo, revision }) => (repo.clone(), revision.clone()),
+            // Wherever the adapter is loaded from, it finds its model.
+            _ => (std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()).display().to_string(), None),
+        };
         LoraConfig {
             use_rslora: self.use_rslora,
             task_type: Some(task.to_owned()),
-            base_model_name_or_path: Some(base.to_owned()),
+            base_model_name_or_path: Some(base),
+            revision,
             ..LoraConfig::new(self.rank, self.alpha, self.dropout, self.target_modules.clone())
         }
     }

@@ -44,6 +44,9 @@ pub struct LoraConfig {
     /// The model that the adapter belongs to: a path or a hub id.
     #[serde(default)]
     pub base_model_name_or_path: Option<String>,
+    /// Branch, tag or commit of that model, where it is a hub's.
+    #[serde(default)]
+    pub revision: Option<String>,
     /// Rank of the updates.
     pub r: usize,
     /// The update is scaled by `lora_alpha` / rank, or with `use_rslora` by `lora_alpha` / √rank.
@@ -97,6 +100,7 @@ impl LoraConfig {
             peft_type: "LORA".to_owned(),
             task_type: None,
             base_model_name_or_path: None,
+            revision: None,
             r: rank,
             lora_alpha: alpha,
             lora_dropout: dropout,
