@@ -117,7 +117,7 @@ def steps_logged(folder):
 def kill_and_go_on(command, folder):
     """Kill a training in its midst, once it has saved a state, and let it go on to its end."""
     training = start([*command, *LONG])
-    wait_for(lambda: steps_logged(folder) > 60 and (folder / "state/run.safetensors").exists())
+    wait_for(lambda: steps_logged(folder) > 60 and list((folder / "state").glob("run-*.safetensors")))
     training.kill()
     training.communicate()
     return run([*command, *LONG, "--resume"], folder)

@@ -33,7 +33,8 @@ from dvc.config import Config
 from dvc.fs import get_cloud_fs
 
 FORMAT = 1
-STATE = "state/run.safetensors"
+# The trainer keeps the newest few, numbered by their steps.
+STATES = "state/run-"
 # Its last file: where it is, the run is done.
 METRICS = "metrics.json"
 # Belongs to the process that trains.
@@ -51,14 +52,14 @@ def say(text):
 
 
 def files_of(folder):
-    """Return the files of a run by name, the state first.
+    """Return the files of a run by name, the states first.
 
-    What is newer than the state does no harm, since a resumed run makes it again; what is older would. So the state is
+    What is newer than a state does no harm, since a resumed run makes it again; what is older would. So the states are
     the first to be taken.
     """
     names = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     kept = {name: path for name, path in names.items() if name != LOCK and path.suffix != ".tmp"}
-    return {name: kept[name] for name in sorted(kept, key=lambda name: (name != STATE, name))}
+    return {name: kept[name] for name in sorted(kept, key=lambda name: (not name.startswith(STATES), name))}
 
 
 def snapshot(folder, into):
@@ -86,12 +87,12 @@ def sha256(path):
 def progress(folder):
     """Return how far a run is: whether it is done, and its steps; (False, -1) where there is no state."""
     done = (folder / METRICS).is_file()
-    try:
-        with (folder / STATE).open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        return done, json.loads(header["__metadata__"]["run"])["step"]
-    except FileNotFoundError:
+    states = sorted(folder.glob(f"{STATES}*.safetensors"))
+    if not states:
         return done, 0 if done else -1
+    with states[-1].open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return done, json.loads(header["__metadata__"]["run"])["step"]
 
 
 class Store:
@@ -148,7 +149,9 @@ class Store:
             done, step = progress(taken)
         manifest = {"format": FORMAT, "box": box, "pushed": datetime.now(UTC).isoformat(timespec="seconds")}
         self.replace_manifest(manifest | {"step": step, "done": done, "files": files})
-        for digest in there - {entry["sha256"] for entry in files.values()}:
+        # Objects of former states, and of a box that died while it was pushing.
+        stored = {found.rsplit("/", 1)[-1] for found in self.fs.find(self.path("objects"))}
+        for digest in stored - {entry["sha256"] for entry in files.values()}:
             with suppress(FileNotFoundError):
                 self.fs.rm_file(self.path("objects", digest))
         what = "a run without a state yet" if step < 0 else f"step {step}{', done' if done else ''}"
