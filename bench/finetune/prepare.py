@@ -67,6 +67,8 @@ def main() -> None:
         torch.manual_seed(1)
         model, folder = make(), arguments.out / make.__name__
         model.save_pretrained(folder)
+        # Ours asks how a model reads texts.
+        (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "ByT5Tokenizer"}\n')
         save_file(batches(found), folder / "batches.safetensors")
         millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
         print(f"{make.__name__}: {millions:.2f} million parameters; batches of {said}", flush=True)
