@@ -52,6 +52,10 @@ fn http(name: &str, url: &str, sha256: &str) -> String {
     )
 }
 
+fn web() -> StandIn {
+    StandIn::start(include_str!("web_stand_in.py"), &[])
+}
+
 fn hub(repo: &str, revision: &str, files: &str, sha256: &str) -> String {
     format!(
         "[[corpus.sources]]\nkind = 'hub'\nname = 'dataset'\nrepo = '{repo}'\nrevision = '{revision}'\nfiles = {files}\n\
@@ -61,7 +65,7 @@ fn hub(repo: &str, revision: &str, files: &str, sha256: &str) -> String {
 
 #[test]
 fn a_file_behind_a_url_is_collected_and_reported() {
-    let (server, home) = (StandIn::start(), tempdir().unwrap());
+    let (server, home) = (web(), tempdir().unwrap());
     let url = server.url("/letter.txt?from=here");
     corpus(home.path(), &http("letter", &url, &sha256(PLAIN)), &[])
         .assert()
@@ -81,7 +85,7 @@ fn a_file_behind_a_url_is_collected_and_reported() {
 
 #[test]
 fn transfers_that_fail_at_first_are_tried_again() {
-    let (server, home) = (StandIn::start(), tempdir().unwrap());
+    let (server, home) = (web(), tempdir().unwrap());
     // Both texts are the same document, so each has a run of its own.
     for path in ["/flaky.txt", "/dropped.txt"] {
         corpus(home.path(), &http("x", &server.url(path), &sha256(PLAIN)), &["--force"]).assert().success();
@@ -93,7 +97,7 @@ fn transfers_that_fail_at_first_are_tried_again() {
 
 #[test]
 fn a_url_that_never_works_is_an_error_that_names_it() {
-    let (server, home) = (StandIn::start(), tempdir().unwrap());
+    let (server, home) = (web(), tempdir().unwrap());
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (url, part) in [
         (server.url("/broken.txt"), "broke off"),
@@ -113,7 +117,7 @@ fn a_url_that_never_works_is_an_error_that_names_it() {
 
 #[test]
 fn what_changed_is_an_error_or_recorded() {
-    let (server, home) = (StandIn::start(), tempdir().unwrap());
+    let (server, home) = (web(), tempdir().unwrap());
     let sources = http("letter", &server.url("/letter.txt"), &"0".repeat(64));
     corpus(home.path(), &sources, &[])
         .assert()
@@ -129,7 +133,7 @@ fn what_changed_is_an_error_or_recorded() {
 
 #[test]
 fn what_is_missing_is_left_out_only_when_asked() {
-    let (server, home) = (StandIn::start(), tempdir().unwrap());
+    let (server, home) = (web(), tempdir().unwrap());
     let gone = server.url("/gone.txt");
     let sources =
         http("gone", &gone, &sha256(PLAIN)) + &http("letter", &server.url("/letter.txt"), &sha256(PLAIN));
@@ -145,7 +149,7 @@ fn what_is_missing_is_left_out_only_when_asked() {
 
 #[test]
 fn a_dataset_is_taken_from_the_hub_and_its_cache() {
-    let (server, home) = (StandIn::start(), tempdir().unwrap());
+    let (server, home) = (web(), tempdir().unwrap());
     let sources =
         hub("wt/letters", "main", "['data/letters.jsonl']", &sha256(LETTERS)) + "id_column = 'key'\n";
     let run = |revision: &str, force: &[&str]| {
@@ -171,7 +175,7 @@ fn a_dataset_is_taken_from_the_hub_and_its_cache() {
 
 #[test]
 fn several_files_of_a_dataset_have_one_digest() {
-    let (server, home) = (StandIn::start(), tempdir().unwrap());
+    let (server, home) = (web(), tempdir().unwrap());
     let listing = format!("{}  data/letters.jsonl\n{}  data/more.txt\n", sha256(LETTERS), sha256(MORE));
     let sources = hub("wt/letters", COMMIT, "['data/more.txt', 'data/letters.jsonl']", &sha256(&listing));
     corpus(home.path(), &sources, &[]).env("HF_ENDPOINT", server.url("")).assert().success();
@@ -180,7 +184,7 @@ fn several_files_of_a_dataset_have_one_digest() {
 
 #[test]
 fn a_private_dataset_needs_a_token_that_no_message_shows() {
-    let (server, home) = (StandIn::start(), tempdir().unwrap());
+    let (server, home) = (web(), tempdir().unwrap());
     let sources = hub("wt/private", "main", "['data/more.txt']", &sha256(MORE));
     let refused = corpus(home.path(), &sources, &[]).env("HF_ENDPOINT", server.url("")).assert().code(1);
     refused.stderr(predicate::str::contains("wt/private@main").and(predicate::str::contains("HF_TOKEN")));
@@ -198,7 +202,7 @@ fn a_private_dataset_needs_a_token_that_no_message_shows() {
 
 #[test]
 fn a_hub_that_lacks_or_drops_is_an_error_that_names_dataset_and_file() {
-    let (server, home) = (StandIn::start(), tempdir().unwrap());
+    let (server, home) = (web(), tempdir().unwrap());
     for (repo, revision, file) in [
         ("wt/letters", "main", "data/none.txt"),
         ("wt/letters", "v2", "data/more.txt"),

@@ -1,10 +1,12 @@
 """A web server of our own for tests: a hub that speaks the resolve protocol, and files that break off or fail.
 
-Prints its port, then one line for each request: the method, the path, and the token where there is one.
+Prints its port, and on standard error a line for each request, before it answers: the method, the path, and the token
+where there is one.
 """
 
 import hashlib
 import http.server
+import sys
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TEXT = '{"text": "The first letter of the dataset.", "key": "a"}\n{"text": "The second one.", "key": "b"}\n'
@@ -35,7 +37,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self, body):
         """Find what the path stands for."""
-        print(self.command, self.path, self.headers.get("Authorization", "-"), flush=True)
+        print(self.command, self.path, self.headers.get("Authorization", "-"), file=sys.stderr, flush=True)
         path, _, _ = self.path.partition("?")
         if "/resolve/" in path:
             self.resolve(path, body)

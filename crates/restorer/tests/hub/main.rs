@@ -1,6 +1,7 @@
 //! Models by hub id, against our own stand-in. Each look-up is a process of its own, as the hub's client reads the environment.
 #![cfg(feature = "hub")]
 
+#[path = "../../../corruptor/tests/io/stand_in.rs"]
 mod stand_in;
 
 use std::fs;
@@ -40,8 +41,8 @@ struct Hub {
 impl Hub {
     fn start() -> Self {
         let models = tempdir().unwrap();
-        let server = StandIn::start(models.path());
-        Self { endpoint: server.url(), server: Some(server), models, cache: tempdir().unwrap() }
+        let server = StandIn::start(include_str!("../fixtures/hub_stand_in.py"), &[models.path()]);
+        Self { endpoint: server.url(""), server: Some(server), models, cache: tempdir().unwrap() }
     }
 
     /// A folder of the hub: `owner/name/revision`.

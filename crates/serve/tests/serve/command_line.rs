@@ -158,11 +158,12 @@ fn a_model_is_named_by_its_hub_id() {
         let entry = entry.unwrap();
         std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
     }
-    let hub = StandIn::start(models.path());
+    let hub =
+        StandIn::start(include_str!("../../../restorer/tests/fixtures/hub_stand_in.py"), &[models.path()]);
     let restore = |model: &str| {
         let mut command = serve();
         command.args(["restore", "--model", model, TEXT]).env_remove("HF_HUB_CACHE");
-        command.env("HF_ENDPOINT", hub.url()).env("HF_HOME", cache.path()).assert()
+        command.env("HF_ENDPOINT", hub.url("")).env("HF_HOME", cache.path()).assert()
     };
     let expected = restored(TEXT, RestoreOptions::default()).text;
     restore("wt/tiny").success().stdout(format!("{expected}\n"));

@@ -12,5 +12,5 @@ mod parquet_files;
 mod server;
 mod shutdown;
 #[cfg(feature = "hub")]
-#[path = "../../../restorer/tests/hub/stand_in.rs"]
+#[path = "../../../corruptor/tests/io/stand_in.rs"]
 mod stand_in;
