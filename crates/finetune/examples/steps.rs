@@ -15,6 +15,7 @@ use candle_core::{DType, Device, Tensor};
 use clap::Parser;
 use finetune::batch::{Batch, Cursor};
 use finetune::optimizer::Optimizer;
+use finetune::parallel::Group;
 use finetune::settings::{Precision, TrainSettings};
 use finetune::train::gradients;
 use finetune::workers::Workers;
@@ -87,7 +88,15 @@ fn main() -> Result<()> {
             (tokens, started) = (0, Instant::now());
         }
         let micro_batches = micro_batches(&model, &batches, step % count, micro_tokens)?;
-        let sum = gradients(&model, &optimizer, &micro_batches, &workers, &settings, step as u64)?;
+        let sum = gradients(
+            &model,
+            &optimizer,
+            &micro_batches,
+            &workers,
+            &settings,
+            step as u64,
+            &mut Group::alone(),
+        )?;
         losses.push(sum.loss / sum.labels as f64);
         tokens += sum.tokens;
         let norm =

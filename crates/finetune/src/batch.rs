@@ -218,7 +218,7 @@ pub fn next_step<S: ExampleSource>(
 }
 
 /// Cuts ascending lengths into consecutive ranges of at most `budget` tokens once padded to the longest.
-fn cut(lengths: &[usize], budget: usize) -> Vec<Range<usize>> {
+pub(crate) fn cut(lengths: &[usize], budget: usize) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut start = 0;
     for (index, length) in lengths.iter().enumerate() {

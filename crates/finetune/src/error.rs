@@ -150,6 +150,12 @@ pub enum FinetuneError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// Several processes that train one model fail to work together.
+    #[error("training in several processes: {what}")]
+    Parallel {
+        /// What is wrong, and where.
+        what: String,
+    },
     /// The threads cannot be started.
     #[error("cannot start {threads} worker threads: {source}; ask for fewer with --threads")]
     Threads {
@@ -165,6 +171,11 @@ impl FinetuneError {
     pub(crate) fn file(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { path, action, source }
+    }
+
+    /// Something between the processes of one training.
+    pub(crate) fn parallel(what: impl Into<String>) -> Self {
+        Self::Parallel { what: what.into() }
     }
 
     /// Wraps an error of the tensor library.

@@ -5,6 +5,7 @@
 //! - [`batch`] cuts labelled pairs into token-budget batches, bucketed by length.
 //! - [`optimizer`] is `AdamW` for dense parameters and row-wise Adagrad for large embedding tables; [`schedule`] their learning rate.
 //! - [`evaluate`] measures a checkpoint: CER before and after, exact matches, harm, intervals; [`sets`] makes its sets.
+//! - [`parallel`] trains one model in several processes.
 //! - [`track`] shows a run to the tools that people watch runs with.
 //! - [`prior`] counts a corpus into a prior, or mixes several into an ensemble.
 //! - [`settings`] are the recipe's `[train]` and `[evaluate]` tables.
@@ -15,6 +16,7 @@ mod error;
 pub mod evaluate;
 mod family;
 pub mod optimizer;
+pub mod parallel;
 pub mod prior;
 mod progress;
 pub mod schedule;

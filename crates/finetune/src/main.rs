@@ -15,6 +15,7 @@ use corruptor::atomic::AtomicFile;
 use corruptor::resolve::load_channel;
 use corruptor::{Recipe, Split};
 use finetune::evaluate::{EvaluateOptions, evaluate, html, table, update_card, write_plots};
+use finetune::parallel::Place;
 use finetune::prior::{PriorOptions, train_ensemble, train_prior};
 use finetune::settings::EvaluateSettings;
 use finetune::train::{Existing, Outcome, TrainOptions};
@@ -73,6 +74,9 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
     let recipe = data::resolved_recipe(recipe, &args.pairs.join(Split::Train.name()))?;
     let init = args.init.as_ref().map(directory).transpose()?;
     let stop = stop(&args)?;
+    let place = Place::from_env()?;
+    let leads = place.rank == 0;
+    let device = args.device.device.after(place.local_rank);
     let options = TrainOptions {
         recipe,
         pairs: args.pairs,
@@ -80,16 +84,19 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
         init: None,
         existing: existing(args.resume, args.overwrite),
         stop,
-        threads: start_threads(args.device)?,
+        threads: start_threads(args.device, place.local_world)?,
         progress: true,
         tracking: args.track.options(),
+        place,
     };
     let out = options.out.clone();
-    match train_recipe(options, &ModelSource { init, name: args.init, device: args.device.device })? {
+    match train_recipe(options, &ModelSource { init, name: args.init, device })? {
         Outcome::Finished { metrics } => {
             print(&format!("{metrics:#}\n"))?;
             Ok(ExitCode::SUCCESS)
         }
+        Outcome::Helped => Ok(ExitCode::SUCCESS),
+        Outcome::Stopped { .. } if !leads => Ok(ExitCode::from(STOPPED)),
         Outcome::Stopped { reason, step } => {
             let reason = match reason {
                 StopReason::Budget => "--max-minutes are over",
@@ -110,7 +117,7 @@ fn run_prior(
     recipe: Recipe,
     train: fn(&PriorOptions) -> Result<Option<Value>, FinetuneError>,
 ) -> Result<ExitCode> {
-    start_threads(args.device)?;
+    start_threads(args.device, 1)?;
     if args.track.options().mlflow.is_some() {
         say("this family is made without steps, and not reported to MLflow");
     }
@@ -161,7 +168,7 @@ fn run_merge(args: &MergeArgs) -> Result<ExitCode> {
 }
 
 fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
-    let threads = start_threads(args.device)?;
+    let threads = start_threads(args.device, 1)?;
     if args.card && args.model.is_remote() {
         bail!("--card changes the checkpoint, and {} is the hub's: leave --card out", args.model);
     }
@@ -255,10 +262,10 @@ fn checkpoint_recipe(model: &Path) -> Result<Option<Recipe>> {
     Ok(recipe.map(|text| Recipe::parse(text, &format!("the recipe in {}", path.display()))).transpose()?)
 }
 
-/// Sets up the threads that prepare data, and says how many workers there are.
-fn start_threads(device: DeviceArgs) -> Result<usize> {
+/// Sets up the threads that prepare data, and says how many workers there are; several processes share the cores.
+fn start_threads(device: DeviceArgs, processes: usize) -> Result<usize> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = device.threads.unwrap_or(cores);
+    let threads = device.threads.unwrap_or((cores / processes).max(1));
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
     Ok(threads)
 }

@@ -32,9 +32,14 @@ impl Stop {
         Self::new(None, Arc::default())
     }
 
+    /// Whether a signal has asked to stop.
+    pub fn is_signalled(&self) -> bool {
+        self.signalled.load(Ordering::Relaxed)
+    }
+
     /// The reason to stop now, if there is one.
     pub fn reason(&self) -> Option<StopReason> {
-        if self.signalled.load(Ordering::Relaxed) {
+        if self.is_signalled() {
             return Some(StopReason::Signal);
         }
         let over = self.budget.is_some_and(|budget| self.started.elapsed() >= budget);

@@ -21,6 +21,21 @@ pub const WEIGHTS: &str = "model.safetensors";
 /// What restoration needs beyond the network.
 pub const RESTORER: &str = "restorer.json";
 
+/// Files that go with the weights of an autoregressive model and are kept as they are.
+pub(crate) const COMPANIONS: [&str; 8] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "generation_config.json",
+    "vocab.json",
+    "merges.txt",
+];
+
+/// `task` of priors.
+pub(crate) const CHANNEL_TASK: &str = "channel";
+
 /// The version of `restorer.json` that this crate writes.
 pub const RESTORER_VERSION: u32 = 1;
 
@@ -68,7 +83,7 @@ impl RestorerJson {
     pub(crate) fn of_channel(meta: &CheckpointMeta, parts: Vec<PartJson>) -> Self {
         Self {
             version: RESTORER_VERSION,
-            task: "channel".to_owned(),
+            task: CHANNEL_TASK.to_owned(),
             window_bytes: WindowSize::CHANNEL.window_bytes,
             overlap_bytes: WindowSize::CHANNEL.overlap_bytes,
             normalization: "none".to_owned(),
@@ -115,13 +130,25 @@ impl CheckpointFiles {
         let directories = new.directories()?;
         if directories.is_empty() {
             new.insert(WEIGHTS)?;
+            new.insert_companions("")?;
         }
         for directory in directories {
             for name in [CONFIG, RESTORER, WEIGHTS] {
                 new.insert(&format!("{directory}/{name}"))?;
             }
+            new.insert_companions(&format!("{directory}/"))?;
         }
         Ok(new)
+    }
+
+    /// Reads what an autoregressive model has beside its weights.
+    fn insert_companions(&mut self, prefix: &str) -> Result<(), RestoreError> {
+        for name in COMPANIONS.map(|name| format!("{prefix}{name}")) {
+            if self.path(&name).exists() {
+                self.insert(&name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads a file of the directory, or maps it.
@@ -171,6 +198,11 @@ impl CheckpointFiles {
         let files =
             files.iter().map(|(name, bytes)| ((*name).to_owned(), SharedBytes::from(*bytes))).collect();
         Self { origin: PathBuf::from("(built-in)"), files }
+    }
+
+    /// All files, by name.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_ref()))
     }
 
     /// The path of a file, for messages.

@@ -34,6 +34,15 @@ impl DeviceChoice {
         }
     }
 
+    /// Of several processes on one machine, each of which has a GPU of its own, that of number `index`.
+    #[must_use]
+    pub fn after(self, index: usize) -> Self {
+        match self {
+            Self::Cpu => Self::Cpu,
+            Self::Cuda(ordinal) => Self::Cuda(ordinal + index),
+        }
+    }
+
     fn error(self, message: impl Into<String>) -> RestoreError {
         RestoreError::Device { device: self.to_string(), message: message.into() }
     }
@@ -73,6 +82,8 @@ mod tests {
     fn names_are_read_and_written() {
         assert_eq!("cuda:1".parse::<DeviceChoice>().unwrap(), DeviceChoice::Cuda(1));
         assert_eq!(DeviceChoice::Cuda(1).to_string(), "cuda:1");
+        assert_eq!(DeviceChoice::Cuda(1).after(2), DeviceChoice::Cuda(3));
+        assert_eq!(DeviceChoice::Cpu.after(2), DeviceChoice::Cpu);
         assert!("gpu".parse::<DeviceChoice>().unwrap_err().to_string().contains("cuda:N"));
     }
 

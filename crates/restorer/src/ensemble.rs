@@ -6,17 +6,19 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::channel::ChannelRestorer;
-use crate::checkpoint::{
-    CONFIG, CheckpointFiles, PartJson, RESTORER, RestorerJson, WEIGHTS, write_json, write_whole,
-};
+use crate::checkpoint::{CONFIG, CheckpointFiles, PartJson, RESTORER, RestorerJson, write_json, write_whole};
+use crate::decoder;
 use crate::error::RestoreError;
+use crate::lm::{LanguageModel, LmPrior};
 use crate::load::LoadOptions;
 use crate::mixture::Mixture;
 use crate::ngram::{self, NgramModel};
+use crate::part_prior::PartPrior;
 use crate::prior::Prior;
 use crate::restorer::{ModelInfo, Restorer};
 use crate::tagger::{self, Tagger};
 use crate::train::CheckpointMeta;
+use crate::windows::WindowSize;
 
 /// `model_type` of the checkpoints.
 pub const MODEL_TYPE: &str = "revertant-ensemble";
@@ -25,7 +27,7 @@ pub const MODEL_TYPE: &str = "revertant-ensemble";
 #[derive(Debug, Default)]
 pub struct Parts {
     /// The priors, with the files that they are from.
-    pub priors: Vec<(NgramModel, CheckpointFiles)>,
+    pub priors: Vec<(PartPrior, CheckpointFiles)>,
     /// The tagger, if there is one.
     pub tagger: Option<(Arc<Tagger>, CheckpointFiles)>,
 }
@@ -38,7 +40,13 @@ impl Parts {
     pub fn add(&mut self, files: CheckpointFiles, options: &LoadOptions) -> Result<(), RestoreError> {
         let fail = |message: String| Err(RestoreError::Format { path: files.path(CONFIG), message });
         match files.model_type()?.as_str() {
-            ngram::MODEL_TYPE => self.priors.push((NgramModel::from_files(&files)?.0, files)),
+            ngram::MODEL_TYPE => {
+                self.priors.push((PartPrior::Ngram(NgramModel::from_files(&files)?.0), files));
+            }
+            family if is_decoder(family) => {
+                let model = LanguageModel::load(&files.path(""), options)?;
+                self.priors.push((PartPrior::Decoder(LmPrior::new(model)?), files));
+            }
             tagger::MODEL_TYPE if self.tagger.is_some() => {
                 return fail("an ensemble has one tagger at most, and this is the second".to_owned());
             }
@@ -47,9 +55,10 @@ impl Parts {
             }
             other => {
                 return fail(format!(
-                    "model_type is \"{other}\"; parts of an ensemble are \"{}\" and \"{}\"",
+                    "model_type is \"{other}\"; parts of an ensemble are \"{}\", \"{}\", and decoders that read bytes: {}",
                     ngram::MODEL_TYPE,
-                    tagger::MODEL_TYPE
+                    tagger::MODEL_TYPE,
+                    decoder::MODEL_TYPES.join(", ")
                 ));
             }
         }
@@ -57,7 +66,7 @@ impl Parts {
     }
 
     /// The priors, mixed; `None` if there are none or the weights do not fit them.
-    pub fn mixture(&self, weights: &[f64]) -> Option<Mixture<NgramModel>> {
+    pub fn mixture(&self, weights: &[f64]) -> Option<Mixture<PartPrior>> {
         Mixture::new(self.priors.iter().map(|(prior, _)| prior.clone()).collect(), weights)
     }
 
@@ -85,15 +94,37 @@ impl Parts {
         }
         let parts = self.named(weights);
         for (part, files) in &parts {
-            for name in [CONFIG, RESTORER, WEIGHTS] {
-                write_whole(&dir.join(&part.directory).join(name), files.bytes(name)?)?;
+            for (name, bytes) in files.all() {
+                write_whole(&dir.join(&part.directory).join(name), bytes)?;
             }
         }
+        let window = self.window()?;
         let config = ConfigJson { model_type: MODEL_TYPE, architectures: ["RevertantEnsemble"] };
         write_json(&dir.join(CONFIG), &config)?;
         let parts = parts.into_iter().map(|(part, _)| part).collect();
-        write_json(&dir.join(RESTORER), &RestorerJson::of_channel(meta, parts))
+        let WindowSize { window_bytes, overlap_bytes } = window;
+        let json = RestorerJson { window_bytes, overlap_bytes, ..RestorerJson::of_channel(meta, parts) };
+        write_json(&dir.join(RESTORER), &json)
     }
+
+    /// The windows that all priors can decode: the smallest of theirs.
+    ///
+    /// # Errors
+    /// If a part does not say which it has.
+    fn window(&self) -> Result<WindowSize, RestoreError> {
+        let mut least = WindowSize::CHANNEL;
+        for (_, files) in &self.priors {
+            let RestorerJson { window_bytes, overlap_bytes, .. } = files.json(RESTORER)?;
+            if window_bytes < least.window_bytes {
+                least = WindowSize { window_bytes, overlap_bytes };
+            }
+        }
+        Ok(least)
+    }
+}
+
+fn is_decoder(family: &str) -> bool {
+    decoder::MODEL_TYPES.contains(&family)
 }
 
 /// Loads the files of an ensemble.
@@ -118,17 +149,20 @@ pub(crate) fn load(
         path: files.path(RESTORER),
         message: format!("parts: {} priors with the weights {weights:?}; one prior at least is needed, and weights from 0 on, one above it", parts.priors.len()),
     })?;
-    let own: usize = parts.priors.iter().map(|(prior, _)| prior.arcs()).sum();
-    let tagger = parts.tagger.map(|(tagger, _)| tagger);
+    let own: usize = parts.priors.iter().map(|(prior, _)| prior.parameters()).sum();
+    let tagger = parts.tagger.as_ref().map(|(tagger, _)| Arc::clone(tagger));
     let parameters = own + tagger.as_ref().map_or(0, |tagger| tagger.info().parameters);
     let info = ModelInfo { family: MODEL_TYPE.to_owned(), parameters, ..ModelInfo::default() };
-    let mut priors = parts.priors;
-    if priors.len() == 1
-        && let Some((prior, _)) = priors.pop()
-    {
-        return boxed(prior, info, tagger, files, options);
+    // What is of one kind is faster than what may be of either.
+    let ngrams: Option<Vec<NgramModel>> =
+        parts.priors.iter().map(|(prior, _)| prior.ngram().cloned()).collect();
+    let ngrams = ngrams.and_then(|ngrams| Mixture::new(ngrams, &weights));
+    match (parts.priors.as_slice(), ngrams) {
+        ([(PartPrior::Ngram(prior), _)], _) => boxed(prior.clone(), info, tagger, files, options),
+        ([(PartPrior::Decoder(prior), _)], _) => boxed(prior.clone(), info, tagger, files, options),
+        (_, Some(ngrams)) => boxed(ngrams, info, tagger, files, options),
+        _ => boxed(mixture, info, tagger, files, options),
     }
-    boxed(mixture, info, tagger, files, options)
 }
 
 fn boxed<P: Prior + 'static>(

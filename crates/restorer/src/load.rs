@@ -10,7 +10,7 @@ use crate::checkpoint::{CONFIG, CheckpointFiles};
 use crate::device::DeviceChoice;
 use crate::ensemble;
 use crate::error::RestoreError;
-use crate::lm::{self, LanguageModel};
+use crate::lm::{self, LanguageModel, LmPrior};
 use crate::ngram;
 use crate::restorer::Restorer;
 use crate::source::ModelName;
@@ -50,6 +50,12 @@ impl LoadOptions {
 /// If the checkpoint cannot be read, is of an unknown family, or lacks a tensor (the error names it).
 pub fn load(dir: &Path, options: &LoadOptions) -> Result<Box<dyn Restorer>, RestoreError> {
     if let Some(family) = lm::family_of(dir)? {
+        if lm::is_prior(dir)? {
+            let prior = LmPrior::new(LanguageModel::load(dir, options)?)?;
+            let info = prior.model().info().clone();
+            let files = CheckpointFiles::read(dir)?;
+            return Ok(Box::new(ChannelRestorer::of_prior(prior, info, &files, options)?));
+        }
         if options.channel.is_some() {
             return Err(RestoreError::NoChannel { family });
         }

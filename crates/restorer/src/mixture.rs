@@ -78,15 +78,13 @@ impl<P: Prior> Mixture<P> {
 fn probabilities<P: Prior, T: AsRef<str>>(parts: &[P], texts: &[T]) -> Vec<f32> {
     let (mut found, mut next) = (Vec::new(), Vec::with_capacity(1));
     for text in texts {
-        let mut states: Vec<P::State> = parts.iter().map(Prior::start).collect();
-        for symbol in text.as_ref().bytes().chain([END]) {
-            for (part, state) in parts.iter().zip(&mut states) {
-                part.advance(&[(state.clone(), symbol)], &mut next);
-                if let Some((ln, after)) = next.pop() {
-                    found.push(ln.exp());
-                    *state = after;
-                }
-            }
+        let symbols: Vec<Symbol> = text.as_ref().bytes().chain([END]).collect();
+        let first = found.len();
+        found.resize(first + symbols.len() * parts.len(), 0.0);
+        for (index, part) in parts.iter().enumerate() {
+            part.read(&part.start(), &symbols, &mut next);
+            let own = found[first..].iter_mut().skip(index).step_by(parts.len());
+            own.zip(&next).for_each(|(found, (ln, _))| *found = ln.exp());
         }
     }
     found
@@ -121,6 +119,23 @@ impl<P: Prior> Prior for Mixture<P> {
             own.clear();
             own.extend(steps.iter().map(|(states, symbol)| (states[index].clone(), *symbol)));
             part.advance(&own, &mut found);
+            for (((_, states), terms), (ln, state)) in next.iter_mut().zip(&mut terms).zip(found.drain(..)) {
+                states.push(state);
+                terms.push(ln + ln_weight);
+            }
+        }
+        for ((ln, _), terms) in next.iter_mut().zip(terms) {
+            *ln = ln_sum(terms.iter().copied());
+        }
+    }
+
+    fn read(&self, state: &Self::State, symbols: &[Symbol], next: &mut Vec<(f32, Self::State)>) {
+        next.clear();
+        next.resize_with(symbols.len(), || (f32::NEG_INFINITY, SmallVec::new()));
+        let mut found = Vec::with_capacity(symbols.len());
+        let mut terms = vec![SmallVec::<[f32; FEW]>::new(); symbols.len()];
+        for ((part, state), ln_weight) in self.parts.iter().zip(state).zip(&self.ln_weights) {
+            part.read(state, symbols, &mut found);
             for (((_, states), terms), (ln, state)) in next.iter_mut().zip(&mut terms).zip(found.drain(..)) {
                 states.push(state);
                 terms.push(ln + ln_weight);

@@ -30,6 +30,19 @@ pub trait Prior: Send + Sync {
     /// Many at once, so that a prior can batch; the result of each does not depend on the others.
     fn advance(&self, steps: &[(Self::State, Symbol)], next: &mut Vec<(f32, Self::State)>);
 
+    /// Reads symbols one after the other: of each, ln of its probability in nats and the state after it, into `next`, which is
+    /// cleared. The same as single steps, at once where a prior can.
+    fn read(&self, state: &Self::State, symbols: &[Symbol], next: &mut Vec<(f32, Self::State)>) {
+        next.clear();
+        let (mut state, mut one) = (state.clone(), Vec::with_capacity(1));
+        for symbol in symbols {
+            self.advance(&[(state.clone(), *symbol)], &mut one);
+            let Some((ln, after)) = one.pop() else { return };
+            state = after.clone();
+            next.push((ln, after));
+        }
+    }
+
     /// For each state with a least ln of a probability, at most `most` symbols that come next and are at least so probable, the most
     /// probable first and equal ones in their order; impossible ones are left out. `found` is cleared.
     fn likely(&self, states: &[(Self::State, f64)], most: usize, found: &mut Ranked<Symbol, Self::State>) {
@@ -83,6 +96,12 @@ impl<K: Ord, S> Ranked<K, S> {
         self.ends.push(self.entries.len());
     }
 
+    /// The same with other states.
+    pub(crate) fn map<T>(self, of: impl Fn(S) -> T) -> Ranked<K, T> {
+        let entries = self.entries.into_iter().map(|(key, ln, state)| (key, ln, of(state))).collect();
+        Ranked { entries, ends: self.ends }
+    }
+
     /// What was found for the state with index `state`.
     pub fn of(&self, state: usize) -> &[(K, f64, S)] {
         let first = state.checked_sub(1).map_or(0, |before| self.ends[before]);
@@ -92,12 +111,9 @@ impl<K: Ord, S> Ranked<K, S> {
 
 /// Σ −log₂ of the probabilities of the bytes of `text` and its end, in bits.
 pub fn bits<P: Prior>(prior: &P, text: &str) -> f64 {
-    let (mut state, mut next, mut nats) = (prior.start(), Vec::with_capacity(1), 0.0);
-    for symbol in text.bytes().chain([END]) {
-        prior.advance(&[(state, symbol)], &mut next);
-        let Some((ln, after)) = next.pop() else { return f64::NAN };
-        nats -= f64::from(ln);
-        state = after;
-    }
+    let symbols: Vec<Symbol> = text.bytes().chain([END]).collect();
+    let mut next = Vec::with_capacity(symbols.len());
+    prior.read(&prior.start(), &symbols, &mut next);
+    let nats: f64 = next.iter().map(|(ln, _)| -f64::from(*ln)).sum();
     nats / std::f64::consts::LN_2
 }

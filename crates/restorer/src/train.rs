@@ -89,6 +89,11 @@ pub trait Trainable: Restorer + Sized {
     /// If the pair's log does not fit its texts.
     fn examples(&self, pair: &Pair) -> Result<Vec<Self::Example>, RestoreError>;
 
+    /// Whether it learns to restore; else it learns what texts are like, and only its loss says how well.
+    fn restores(&self) -> bool {
+        true
+    }
+
     /// What an example costs, in tokens.
     fn example_tokens(&self, example: &Self::Example) -> usize;
 

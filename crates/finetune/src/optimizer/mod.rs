@@ -13,6 +13,7 @@ use restorer::RowTable;
 pub use adagrad::RowWiseAdagrad;
 pub use adamw::{AdamW, AdamWSettings, SavedMoments};
 pub use ema::WeightAverage;
+pub(crate) use gradients::fold_halves;
 pub use gradients::{Gradients, MicroBatchGradients, RowGradients, reduce};
 
 use crate::error::FinetuneError;

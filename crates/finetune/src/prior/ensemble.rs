@@ -7,10 +7,10 @@ use std::time::Instant;
 use corruptor::Recipe;
 use corruptor::atomic::AtomicFile;
 use restorer::LoadOptions;
+use restorer::PartPrior;
 use restorer::checkpoint::CheckpointFiles;
 use restorer::ensemble::{MODEL_TYPE, Parts};
 use restorer::mixture::Mixture;
-use restorer::ngram::NgramModel;
 use restorer::train::CheckpointMeta;
 use serde_json::{Value, json};
 
@@ -28,6 +28,7 @@ use crate::error::FinetuneError;
 /// If the recipe, a part, the texts or the output directory are not fit for it, or a file cannot be written.
 pub fn train_ensemble(options: &PriorOptions) -> Result<Option<Value>, FinetuneError> {
     let settings: EnsembleSettings = options.recipe.table("model")?;
+    settings.validate()?;
     options.check_out(MODEL_TYPE)?;
     let begun = Instant::now();
     let mut parts = Parts::default();
@@ -36,13 +37,16 @@ pub fn train_ensemble(options: &PriorOptions) -> Result<Option<Value>, FinetuneE
     }
     if parts.priors.is_empty() {
         let value = format!("{:?}", settings.parts);
-        let expected = "directories of checkpoints, one prior (family ngram) at least";
+        let expected =
+            "directories of checkpoints, one prior (an ngram, or a decoder that has learned texts) at least";
         return Err(FinetuneError::Setting { table: "model", key: "parts", value, expected });
     }
-    let Some(HeldOut { valid, test, channel }) = HeldOut::read(options, |_, _| Ok(()))? else {
+    let Some(HeldOut { valid, test, channel }) =
+        HeldOut::read(options, settings.held_out_share, |_, _| Ok(()))?
+    else {
         return Ok(None);
     };
-    let priors: Vec<NgramModel> = parts.priors.iter().map(|(prior, _)| prior.clone()).collect();
+    let priors: Vec<PartPrior> = parts.priors.iter().map(|(prior, _)| prior.clone()).collect();
     if valid.texts().is_empty() {
         (options.note)(
             "no document is in the validation split, so that nothing can be compared: equal weights",
@@ -61,7 +65,10 @@ pub fn train_ensemble(options: &PriorOptions) -> Result<Option<Value>, FinetuneE
     let measured = [reported(&mixture, &valid), reported(&mixture, &test)];
     let restorer =
         undecided(mixture, &channel)?.with_tagger(parts.tagger.as_ref().map(|(tagger, _)| tagger.clone()));
-    let Some(tuned) = tune(restorer, &channel, &valid, &options.stop, options.note)? else { return Ok(None) };
+    let Some(tuned) = tune(restorer, &channel, &valid, settings.held_out_share, &options.stop, options.note)?
+    else {
+        return Ok(None);
+    };
     (options.note)(&format!("{:.1} s in all", begun.elapsed().as_secs_f64()));
     let recipe = options.recipe.clone().with_table_of("corrupt", &Recipe::of_corrupt(&channel)?)?;
     let metrics = json!({

@@ -13,8 +13,8 @@ use super::options::PriorOptions;
 use super::texts::{Sample, Texts};
 use crate::error::FinetuneError;
 
-/// Held-out text that is looked at, of each split.
-const SAMPLE_BYTES: usize = 8 << 20;
+/// Held-out text that is looked at, of each split, at most.
+const SAMPLE_BYTES: f64 = 8_388_608.0;
 
 /// What a corpus holds besides its training passages.
 pub(super) struct HeldOut {
@@ -25,12 +25,13 @@ pub(super) struct HeldOut {
 }
 
 impl HeldOut {
-    /// Reads the corpus; `train` gets source and text of each training passage. `None` if it was stopped.
+    /// Reads the corpus, and of held-out texts a `share` of what is usual; `train` gets source and text of each training passage. `None` if it was stopped.
     ///
     /// # Errors
     /// If the recipe or the texts are not fit for it, a file cannot be read, or `train` fails.
     pub(super) fn read(
         options: &PriorOptions,
+        share: f64,
         mut train: impl FnMut(&str, &str) -> Result<(), FinetuneError>,
     ) -> Result<Option<Self>, FinetuneError> {
         let corpus: CorpusSettings = options.recipe.table("corpus")?;
@@ -38,7 +39,8 @@ impl HeldOut {
         let channel: CorruptSettings = options.recipe.table("corrupt")?;
         let channel = read_files(channel, Path::new("")).map_err(RestoreError::Channel)?;
         let mut texts = Texts::open(&options.corpus, &corpus)?;
-        let (mut valid, mut test) = (Sample::of_bytes(SAMPLE_BYTES), Sample::of_bytes(SAMPLE_BYTES));
+        let sample = || Sample::of_bytes((SAMPLE_BYTES * share) as usize);
+        let (mut valid, mut test) = (sample(), sample());
         let mut take = |source: &str, split: Split, text: &str| -> Result<(), FinetuneError> {
             match split {
                 Split::Train => train(source, text)?,

@@ -77,7 +77,9 @@ pub fn train_prior(options: &PriorOptions) -> Result<Option<Value>, FinetuneErro
     let HeldOut { valid, channel, .. } = &counted.held_out;
     let recipe = options.recipe.clone().with_table_of("corrupt", &Recipe::of_corrupt(channel)?)?;
     let restorer = undecided(built.model.clone(), channel)?;
-    let Some(tuned) = tune(restorer, channel, valid, &options.stop, options.note)? else { return Ok(None) };
+    let Some(tuned) = tune(restorer, channel, valid, 1.0, &options.stop, options.note)? else {
+        return Ok(None);
+    };
     (options.note)(&format!("{:.1} s in all", begun.elapsed().as_secs_f64()));
     let metrics = metrics(&built, &counted, &tuned);
     let meta = CheckpointMeta {
@@ -114,7 +116,7 @@ fn choice(settings: &NgramSettings, counted: &Counted, note: fn(&str)) -> BuildO
 fn count(options: &PriorOptions, settings: &NgramSettings) -> Result<Option<Counted>, FinetuneError> {
     let mut counter = Counter::new(settings.order);
     let mut sources: BTreeMap<String, SourceFacts> = BTreeMap::new();
-    let held_out = HeldOut::read(options, |source, text| {
+    let held_out = HeldOut::read(options, 1.0, |source, text| {
         let facts = sources.entry(source.to_owned()).or_default();
         facts.passages += 1;
         facts.bytes += text.len() as u64;

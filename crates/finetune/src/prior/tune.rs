@@ -64,7 +64,8 @@ pub(super) fn undecided<P: Prior>(
     Ok(ChannelRestorer::new(prior, settings, Decoding::default(), UNDECIDED, &options)?)
 }
 
-/// Learns how `settings` is decoded on held-out passages; without any, the defaults. `None` if it was stopped.
+/// Learns how `settings` is decoded on held-out passages, a `share` of what is usual; without any, the defaults. `None` if it was
+/// stopped.
 ///
 /// # Errors
 /// If the tensor library fails, or the threads cannot be started.
@@ -72,6 +73,7 @@ pub(super) fn tune<P: Prior>(
     restorer: ChannelRestorer<P>,
     settings: &CorruptSettings,
     valid: &Sample,
+    share: f64,
     stop: &Stop,
     note: fn(&str),
 ) -> Result<Option<Tuned>, FinetuneError> {
@@ -82,11 +84,12 @@ pub(super) fn tune<P: Prior>(
     }
     // What was fitted has an escape, which stands for anything and cannot be drawn.
     let settings = CorruptSettings { escape: 0.0, ..settings.clone() };
-    let mixture = pairs(&settings, valid.texts())?;
-    let Some((restorer, weights)) = weigh(restorer, &spread(&mixture, WEIGHT_PASSAGES), stop)? else {
+    let some = |most: usize| ((most as f64 * share).ceil() as usize).max(1);
+    let mixture = pairs(&settings, &spread(valid.texts(), some(MIXTURE_PASSAGES)))?;
+    let Some((restorer, weights)) = weigh(restorer, &spread(&mixture, some(WEIGHT_PASSAGES)), stop)? else {
         return Ok(None);
     };
-    let sets = operation_sets(&spread(&mixture, OPERATION_PASSAGES), &settings, settings.seed)?;
+    let sets = operation_sets(&spread(&mixture, some(OPERATION_PASSAGES)), &settings, settings.seed)?;
     let sets = sets.into_iter().filter(|set| set.kind != SetKind::Clean).map(|set| set.pairs);
     let mut examined = Vec::new();
     for pairs in std::iter::once(mixture).chain(sets) {
@@ -95,7 +98,7 @@ pub(super) fn tune<P: Prior>(
         }
         examined.push(Examined::new(&restorer, pairs)?);
     }
-    let pieces = clean_pieces(valid.texts());
+    let pieces = clean_pieces(valid.texts(), some(CLEAN_PIECES));
     let mut touched = examine(&restorer, &pieces)?;
     touched.retain(|(one, _)| !one.edits.is_empty());
     let suspicions = if restorer.has_tagger() { &SUSPICIONS[..] } else { &SUSPICIONS[..1] };
@@ -244,14 +247,13 @@ fn choose(weights: Weights, sets: &[Examined], touched: &[Weighed], pieces: usiz
     harmless.map(at).reduce(better)
 }
 
-/// The recipe's own mixture, of passages evenly spaced over `texts`.
+/// The recipe's own mixture, of all `texts`.
 fn pairs(settings: &CorruptSettings, texts: &[String]) -> Result<Vec<Pair>, FinetuneError> {
     let channel = Channel::new(settings)?;
-    let texts = spread(texts, MIXTURE_PASSAGES);
     let pair = |(start, text): (u64, &String)| {
         channel.pair(&Passage { source: "validation", doc_id: "", start, text }, 0)
     };
-    Ok((0..).zip(&texts).map(pair).collect())
+    Ok((0..).zip(texts).map(pair).collect())
 }
 
 /// Restores texts, all edits applied.
@@ -324,13 +326,13 @@ fn calibrate(points: &[(f64, bool)]) -> Calibration {
 }
 
 /// Pieces of clean text: passages, cut again where there are few of them.
-fn clean_pieces(texts: &[String]) -> Vec<&str> {
-    let pieces: Vec<&str> = if texts.len() >= CLEAN_PIECES {
+fn clean_pieces(texts: &[String], most: usize) -> Vec<&str> {
+    let pieces: Vec<&str> = if texts.len() >= most {
         texts.iter().map(String::as_str).collect()
     } else {
         texts.iter().flat_map(|text| passages(text, PIECE_BYTES, 16).map(|range| &text[range])).collect()
     };
-    spread(&pieces, CLEAN_PIECES)
+    spread(&pieces, most)
 }
 
 /// The counts where only edits whose `confidences` reach the threshold are applied.

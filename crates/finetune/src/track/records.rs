@@ -30,9 +30,13 @@ impl StepRecord {
 impl EvaluationRecord {
     /// The figures of the record, for trackers.
     pub fn metrics(&self) -> Vec<Metric> {
-        let mut metrics = vec![("valid/cer_before", self.valid_cer_before), ("valid/cer", self.valid_cer)];
-        metrics.extend(self.valid_reduction.map(|share| ("valid/reduction", share)));
-        metrics.extend(self.valid_harm.map(|share| ("valid/harm", share)));
+        let mut metrics: Vec<Metric> = self.valid_loss.map(|loss| ("valid/loss", loss)).into_iter().collect();
+        if let Some(restored) = &self.restored {
+            metrics
+                .extend([("valid/cer_before", restored.valid_cer_before), ("valid/cer", restored.valid_cer)]);
+            metrics.extend(restored.valid_reduction.map(|share| ("valid/reduction", share)));
+            metrics.extend(restored.valid_harm.map(|share| ("valid/harm", share)));
+        }
         metrics
     }
 }
@@ -48,11 +52,12 @@ pub(super) fn logged(line: &str) -> Option<(u64, Vec<Metric>)> {
 
 /// The figures of a finished run's `metrics.json`, for trackers.
 pub fn summary_metrics(metrics: &Value) -> Vec<Metric> {
-    const NAMES: [(&str, &str); 8] = [
+    const NAMES: [(&str, &str); 9] = [
         ("best_step", "final/best_step"),
         ("epochs", "final/epochs"),
         ("minutes", "final/minutes"),
         ("min_confidence", "final/min_confidence"),
+        ("valid_loss", "final/valid_loss"),
         ("valid_cer_before", "final/valid_cer_before"),
         ("valid_cer", "final/valid_cer"),
         ("valid_reduction", "final/valid_reduction"),
@@ -83,7 +88,9 @@ mod tests {
         };
         let line = serde_json::to_string(&record).unwrap();
         assert_eq!(logged(&line), Some((7, record.metrics())));
-        let line = r#"{"step": 9, "valid_cer_before": 0.1, "valid_cer": 0.05, "valid_reduction": 0.5, "valid_harm": null, "best": true, "elapsed_s": 1}"#;
+        let line = r#"{"step": 9, "valid_loss": 1.25, "best": true, "elapsed_s": 1}"#;
+        assert_eq!(logged(line), Some((9, vec![("valid/loss", 1.25)])));
+        let line = r#"{"step": 9, "valid_loss": null, "valid_cer_before": 0.1, "valid_cer": 0.05, "valid_reduction": 0.5, "valid_harm": null, "best": true, "elapsed_s": 1}"#;
         let figures = vec![("valid/cer_before", 0.1), ("valid/cer", 0.05), ("valid/reduction", 0.5)];
         assert_eq!(logged(line), Some((9, figures)));
         assert_eq!(logged("{\"step\": 1, \"lo"), None);

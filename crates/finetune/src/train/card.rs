@@ -11,6 +11,7 @@ use restorer::metrics::TextCounts;
 use restorer::train::Trainable;
 
 use super::run::Run;
+use super::validate::Measured;
 use crate::error::FinetuneError;
 
 /// Passages, documents and bytes of originals of one source.
@@ -49,13 +50,13 @@ pub(super) struct TrainingFacts {
     workers: usize,
     device: &'static str,
     min_confidence: f32,
-    counts: TextCounts,
+    measured: Measured,
     recipe: String,
 }
 
 impl TrainingFacts {
     /// The facts of `run`, with the threshold and the figures of its best weights.
-    pub(super) fn of<M: Trainable>(run: &Run<'_, M>, min_confidence: f32, counts: TextCounts) -> Self {
+    pub(super) fn of<M: Trainable>(run: &Run<'_, M>, min_confidence: f32, measured: Measured) -> Self {
         Self {
             info: run.model.info().clone(),
             sources: run.sources.clone(),
@@ -68,7 +69,7 @@ impl TrainingFacts {
             workers: run.workers.threads(),
             device: if run.on_cpu { "CPU" } else { "GPU" },
             min_confidence,
-            counts,
+            measured,
             recipe: run.options.recipe.text().to_owned(),
         }
     }
@@ -90,13 +91,17 @@ fn card(facts: &TrainingFacts) -> String {
 }
 
 fn write_card_text(text: &mut String, f: &TrainingFacts) -> std::fmt::Result {
+    let restores = f.measured.counts.is_some();
     writeln!(text, "---\nlibrary_name: revertant\ntags:\n- text-restoration\n- {}\n---\n", f.info.family)?;
     writeln!(text, "# Revertant checkpoint\n")?;
     writeln!(
         text,
-        "A `{}` model with {} weights that restores corrupted text: it undoes deletions, substitutions, insertions, \
-         duplications and reversals of graphemes. It sees {} bytes at once; longer texts are restored in windows.\n",
-        f.info.family, f.info.parameters, f.info.window_bytes
+        "A `{}` model with {} weights {} {} bytes at once; longer texts are {} in windows.\n",
+        f.info.family,
+        f.info.parameters,
+        if restores { RESTORES } else { WEIGHS },
+        f.info.window_bytes,
+        if restores { "restored" } else { "read" },
     )?;
     writeln!(
         text,
@@ -105,10 +110,13 @@ fn write_card_text(text: &mut String, f: &TrainingFacts) -> std::fmt::Result {
     for (name, source) in &f.sources {
         writeln!(text, "| {name} | {} | {} | {} |", source.documents, source.pairs, source.bytes)?;
     }
-    writeln!(
-        text,
-        "\nThe corruptions are those of the recipe below; `corruptor generate` makes the same pairs again.\n"
-    )?;
+    if restores {
+        writeln!(
+            text,
+            "\nThe corruptions are those of the recipe below; `corruptor generate` makes the same pairs again."
+        )?;
+    }
+    writeln!(text)?;
     writeln!(text, "## Training\n")?;
     match &f.init {
         Some(digest) => writeln!(text, "- started from the checkpoint with digest `{digest}`")?,
@@ -127,12 +135,38 @@ fn write_card_text(text: &mut String, f: &TrainingFacts) -> std::fmt::Result {
     )?;
     writeln!(text, "- the weights are those after step {}, the best on the validation split\n", f.best_step)?;
     writeln!(text, "## Figures\n")?;
-    let counts = &f.counts;
+    let loss = f.measured.loss.unwrap_or(f64::NAN);
+    writeln!(text, "Loss a label on the validation split: {loss:.4} nats.\n")?;
+    if let Some(counts) = &f.measured.counts {
+        write_counts(text, counts, f.min_confidence)?;
+    }
+    writeln!(text, "## Limits\n")?;
+    writeln!(
+        text,
+        "- Trained on the sources above only; text of other domains, languages or noise was not measured here."
+    )?;
+    if restores {
+        writeln!(
+            text,
+            "- A restored text may still hold errors, and an edit may be wrong: edits carry a probability, and `min_confidence` \
+             sets the least that is applied."
+        )?;
+    }
+    writeln!(text, "\n## Recipe\n\n```toml\n{}\n```", f.recipe.trim_end())
+}
+
+/// What a model for restoration does.
+const RESTORES: &str = "that restores corrupted text: it undoes deletions, substitutions, insertions, duplications and \
+    reversals of graphemes. It sees";
+/// What a model of texts alone does.
+const WEIGHS: &str = "that has learned what texts are like, for decoding a channel under it. It sees";
+
+fn write_counts(text: &mut String, counts: &TextCounts, min_confidence: f32) -> std::fmt::Result {
     writeln!(
         text,
         "On {} validation texts ({} graphemes), of documents that training did not see, but on which the weights and the confidence \
          threshold {} were chosen:\n",
-        counts.texts, counts.graphemes, f.min_confidence
+        counts.texts, counts.graphemes, min_confidence
     )?;
     writeln!(text, "| | corrupted | restored |\n|---|---:|---:|")?;
     writeln!(
@@ -146,15 +180,7 @@ fn write_card_text(text: &mut String, f: &TrainingFacts) -> std::fmt::Result {
     writeln!(
         text,
         "`finetune evaluate --sets --card` adds figures on the test split here.\n\n{EVALUATION_MARK}\n"
-    )?;
-    writeln!(text, "## Limits\n")?;
-    writeln!(
-        text,
-        "- Trained on the sources above only; text of other domains, languages or noise was not measured here.\n\
-         - A restored text may still hold errors, and an edit may be wrong: edits carry a probability, and `min_confidence` \
-         sets the least that is applied.\n"
-    )?;
-    writeln!(text, "## Recipe\n\n```toml\n{}\n```", f.recipe.trim_end())
+    )
 }
 
 /// Where the figures of an evaluation go in a card.

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use restorer::metrics::TextCounts;
 use serde::{Deserialize, Serialize};
 
 use crate::error::FinetuneError;
@@ -43,6 +44,20 @@ pub struct StepRecord {
 pub struct EvaluationRecord {
     /// Steps taken.
     pub step: u64,
+    /// Mean loss a label of the validation pairs, in nats; none where it is not finite.
+    pub valid_loss: Option<f64>,
+    /// What restoring them gives; none of a model that learns texts alone.
+    #[serde(flatten)]
+    pub restored: Option<RestoredRecord>,
+    /// Whether it is the best so far.
+    pub best: bool,
+    /// Seconds of training and evaluation so far.
+    pub elapsed_s: f64,
+}
+
+/// What restoring the validation pairs gives.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RestoredRecord {
     /// Character error rate of the corrupted texts.
     pub valid_cer_before: f64,
     /// Character error rate of the restored texts.
@@ -51,10 +66,18 @@ pub struct EvaluationRecord {
     pub valid_reduction: Option<f64>,
     /// Share of the clean texts that were changed.
     pub valid_harm: Option<f64>,
-    /// Whether it is the best so far.
-    pub best: bool,
-    /// Seconds of training and evaluation so far.
-    pub elapsed_s: f64,
+}
+
+impl RestoredRecord {
+    /// The figures of counts.
+    pub fn of(counts: &TextCounts) -> Self {
+        Self {
+            valid_cer_before: counts.cer_before(),
+            valid_cer: counts.cer_after(),
+            valid_reduction: counts.reduction(),
+            valid_harm: counts.harm(),
+        }
+    }
 }
 
 /// The log file.

@@ -5,15 +5,18 @@
 //! - [`ValidationSets`] measures on the validation split.
 
 mod card;
+mod evaluation;
 mod finish;
 mod identity;
 mod log;
 mod memory;
+mod report;
 mod run;
 mod state;
 mod state_files;
 mod step;
 mod tensor_file;
+mod together;
 mod validate;
 
 pub(crate) use card::with_evaluation;

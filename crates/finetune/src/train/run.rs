@@ -3,33 +3,36 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use corruptor::lock::FileLock;
 use corruptor::{Channel, CorruptSettings, Pair, Recipe, Split};
 use restorer::RestoreError;
-use restorer::train::{CheckpointMeta, Trainable};
+use restorer::train::Trainable;
 
-use super::card::{SourceFacts, TrainingFacts, source_facts, write_card};
+use super::card::{SourceFacts, source_facts};
+use super::evaluation::Evaluation;
 use super::finish::finish;
 use super::identity::{check_agreement, resolved_keys};
-use super::log::{EvaluationRecord, RunLog, StepRecord};
+use super::log::StepRecord;
 use super::memory;
-use super::state::{Best, Identity, RunState};
+use super::report::{Report, Window};
+use super::state::{Identity, RunState};
 use super::state_files::StateFiles;
 use super::step::gradients;
+use super::together::{Next, newest_of_all, task};
 use super::validate::ValidationSets;
 use crate::batch::{Batch, BatchPlan, Batches, TrainingPairs, next_step};
 use crate::data;
 use crate::error::FinetuneError;
-use crate::optimizer::{Gradients, Optimizer};
+use crate::optimizer::Optimizer;
+use crate::parallel::{Group, Place};
 use crate::progress::Progress;
 use crate::schedule::Schedule;
 use crate::settings::TrainSettings;
 use crate::stop::{Stop, StopReason};
 use crate::track::{
-    DatasetFacts, End, FlopsPerToken, Machine, RunFacts, TrackOptions, Trackers, peak_memory_bytes,
-    summary_metrics,
+    DatasetFacts, End, FlopsPerToken, Machine, RunFacts, TrackOptions, peak_memory_bytes, summary_metrics,
 };
 use crate::workers::Workers;
 
@@ -66,6 +69,8 @@ pub struct TrainOptions {
     pub progress: bool,
     /// What else the run is shown by.
     pub tracking: TrackOptions,
+    /// Which of several processes this one is.
+    pub place: Place,
 }
 
 /// How a run ended; either way it is saved.
@@ -76,6 +81,8 @@ pub enum Outcome {
         /// What stands in the checkpoint's metrics.
         metrics: serde_json::Value,
     },
+    /// All steps are done, and another process has written what came of them.
+    Helped,
     /// Stopped early; `--resume` goes on.
     Stopped {
         /// Why.
@@ -119,13 +126,16 @@ pub fn train<M: Trainable>(model: &M, options: &TrainOptions) -> Result<Outcome,
         run.steps(&steps, &options.stop)
     })?;
     if let Some(reason) = stopped {
-        run.trackers.finish(End::Stopped, &run.progress);
+        run.report.finish(End::Stopped);
         return Ok(Outcome::Stopped { reason, step: run.state.step });
+    }
+    if !run.group.leads() {
+        return Ok(Outcome::Helped);
     }
     let metrics = finish(&run)?;
     let (step, summary) = (run.state.step, summary_metrics(&metrics));
     let end = End::Finished { step, summary: &summary, checkpoint: &options.out };
-    run.trackers.finish(end, &run.progress);
+    run.report.finish(end);
     Ok(Outcome::Finished { metrics })
 }
 
@@ -141,12 +151,11 @@ pub(super) struct Run<'a, M> {
     pub(super) on_cpu: bool,
     train_pairs: Vec<Pair>,
     pub(super) workers: Workers,
-    pub(super) progress: Progress,
-    _lock: FileLock,
-    optimizer: Optimizer,
+    pub(super) report: Report,
+    pub(super) group: Group,
+    pub(super) optimizer: Optimizer,
+    _lock: Option<FileLock>,
     schedule: Schedule,
-    log: RunLog,
-    trackers: Trackers,
     machine: Machine,
     flops_per_token: FlopsPerToken,
     started: Instant,
@@ -174,14 +183,17 @@ impl<'a, M: Trainable> Run<'a, M> {
             memory::check(model, &settings, options.threads, memory::available_bytes())?;
         }
         let mut optimizer = Optimizer::new(parameters, model.tables(), &settings)?;
+        let device = model_device(model);
+        let mut group = Group::join(&options.place, &task(&identity))?;
+        group.reduce_on(&device)?;
         let files = StateFiles::of(&options.out);
-        let lock = files.lock()?;
-        if options.existing == Existing::Overwrite {
+        let lock = if group.leads() { Some(files.lock()?) } else { None };
+        if group.leads() && options.existing == Existing::Overwrite {
             files.clear()?;
         }
-        let mut passed_over = Vec::new();
-        let newest = files.newest()?;
+        let newest = newest_of_all(&files, &mut group, &options.out)?;
         let resumed_at = newest.as_ref().map(|found| found.state.step);
+        let mut passed_over = Vec::new();
         let state = match newest {
             None => RunState::new(identity),
             Some(mut found) if options.existing == Existing::Resume => {
@@ -194,14 +206,6 @@ impl<'a, M: Trainable> Run<'a, M> {
                 return Err(FinetuneError::OutputTaken { path: options.out.clone(), step: found.state.step });
             }
         };
-        let progress = if options.progress {
-            Progress::new("train", settings.steps, state.step)
-        } else {
-            Progress::hidden()
-        };
-        for damaged in passed_over {
-            progress.note(&format!("{damaged}; going on with the state before, of step {}", state.step));
-        }
         let workers = Workers::new(if on_cpu { options.threads } else { 1 })?;
         let sources = source_facts(&train_pairs);
         let dataset = |split: Split, context, digest: &String, pairs| DatasetFacts {
@@ -224,11 +228,23 @@ impl<'a, M: Trainable> Run<'a, M> {
             resumed_at,
             goes_on: options.existing == Existing::Resume,
         };
+        let report = if group.leads() {
+            let progress = if options.progress {
+                Progress::new("train", settings.steps, state.step)
+            } else {
+                Progress::hidden()
+            };
+            let log = options.out.join("log.jsonl");
+            Report::start(&log, state.log_bytes, &options.tracking, &facts, progress)?
+        } else {
+            Report::silent()
+        };
+        for damaged in passed_over {
+            report.note(&format!("{damaged}; going on with the state before, of step {}", state.step));
+        }
         Ok(Self {
-            trackers: Trackers::start(&options.tracking, &facts, &progress),
-            machine: Machine::of(&model_device(model), &workers, options.tracking.peak_flops),
+            machine: Machine::of(&device, &workers, options.tracking.peak_flops),
             flops_per_token: FlopsPerToken(model.flops_per_token()),
-            log: RunLog::open(&options.out.join("log.jsonl"), state.log_bytes)?,
             schedule: Schedule {
                 kind: settings.schedule,
                 steps: settings.steps,
@@ -249,7 +265,8 @@ impl<'a, M: Trainable> Run<'a, M> {
             state,
             files,
             train_pairs,
-            progress,
+            report,
+            group,
             optimizer,
         })
     }
@@ -260,7 +277,7 @@ impl<'a, M: Trainable> Run<'a, M> {
     }
 
     /// The threshold while training evaluates: that of the initial checkpoint, else the recipe's.
-    fn min_confidence(&self) -> f32 {
+    pub(super) fn min_confidence(&self) -> f32 {
         match self.options.init {
             Some(_) => self.model.info().min_confidence,
             None => self.settings.min_confidence,
@@ -276,10 +293,14 @@ impl<'a, M: Trainable> Run<'a, M> {
         if self.options.init.is_some() && self.state.best.is_none() {
             self.evaluate(Evaluation::Scheduled)?;
         }
-        while self.state.step < self.settings.steps && !self.is_stale() {
-            stopped = stop.reason();
-            if stopped.is_some() {
-                break;
+        while self.state.step < self.settings.steps {
+            match self.decide(stop)? {
+                Next::Step => {}
+                Next::Finish => break,
+                Next::Stop(reason) => {
+                    stopped = Some(reason);
+                    break;
+                }
             }
             let started = Instant::now();
             let batches = self.next_batches(steps)?;
@@ -288,7 +309,15 @@ impl<'a, M: Trainable> Run<'a, M> {
             let table_learning_rate = self.settings.table_learning_rate * factor;
 
             let step = self.state.step;
-            let sum = gradients(self.model, &self.optimizer, &batches, &self.workers, &self.settings, step)?;
+            let sum = gradients(
+                self.model,
+                &self.optimizer,
+                &batches,
+                &self.workers,
+                &self.settings,
+                step,
+                &mut self.group,
+            )?;
             let norm = self.optimizer.step(&sum, self.model.tables(), learning_rate, table_learning_rate)?;
 
             self.state.step += 1;
@@ -346,21 +375,22 @@ impl<'a, M: Trainable> Run<'a, M> {
             tokens_per_second,
             tokens: self.state.tokens,
             skipped: self.state.skipped,
-            utilization: self.machine.utilization(self.flops_per_token, tokens_per_second),
+            utilization: self
+                .machine
+                .utilization(self.flops_per_token, tokens_per_second / self.group.world() as f64),
             // On a CPU batches are packed; elsewhere attention pads a micro-batch to its longest example.
             padding: if self.on_cpu { 0.0 } else { 1.0 - window.tokens as f64 / window.padded.max(1) as f64 },
             peak_memory_bytes: peak_memory_bytes(),
             elapsed_s: self.elapsed_s(),
         };
-        self.progress.advance(1, || {
+        self.report.advance(|| {
             let StepRecord { loss, gradient_norm, tokens_per_second, .. } = record;
             format!(
                 "loss {loss:.4} lr {learning_rate:.2e} grad {gradient_norm:.3} {tokens_per_second:.0} tok/s"
             )
         });
         if self.state.step.is_multiple_of(self.settings.log_steps) || self.state.step == self.settings.steps {
-            self.log.write(&record)?;
-            self.trackers.metrics(record.step, &record.metrics(), &self.progress);
+            self.report.steps(&record)?;
             *window = Window::default();
         }
         Ok(())
@@ -369,12 +399,24 @@ impl<'a, M: Trainable> Run<'a, M> {
     fn report_skip(&mut self, in_a_row: u32) -> Result<(), FinetuneError> {
         self.state.skipped += 1;
         let step = self.state.step;
-        self.progress.advance(1, String::new);
-        self.progress.note(&format!("step {step}: the loss or its gradient is not finite; update skipped"));
+        self.report.advance(String::new);
+        self.report.note(&format!("step {step}: the loss or its gradient is not finite; update skipped"));
         if in_a_row > self.settings.max_skipped {
             return Err(FinetuneError::Diverged { step, skipped: in_a_row });
         }
         Ok(())
+    }
+
+    /// Whether to go on. Process 0 decides for all; a signal to any counts.
+    fn decide(&mut self, stop: &Stop) -> Result<Next, FinetuneError> {
+        let signalled = self.group.any(stop.is_signalled())?;
+        let own = match stop.reason() {
+            _ if signalled => Next::Stop(StopReason::Signal),
+            Some(reason) => Next::Stop(reason),
+            None if self.is_stale() => Next::Finish,
+            None => Next::Step,
+        };
+        Next::of(&self.group.broadcast(vec![own.byte()])?)
     }
 
     /// Whether the last evaluations have brought nothing new.
@@ -392,95 +434,14 @@ impl<'a, M: Trainable> Run<'a, M> {
         Ok(Some(Channel::new(&settings)?))
     }
 
-    /// Measures on the validation pairs, and keeps the weights if they are the best so far; of an average, if one is kept.
-    fn evaluate(&mut self, kind: Evaluation) -> Result<(), FinetuneError> {
-        self.swap_average()?;
-        let result = self.evaluate_weights(kind);
-        self.swap_average()?;
-        result
-    }
-
-    fn swap_average(&mut self) -> Result<(), FinetuneError> {
-        match &mut self.optimizer.average {
-            Some(average) => average.swap().map_err(FinetuneError::tensor("average of the weights")),
-            None => Ok(()),
-        }
-    }
-
-    fn evaluate_weights(&mut self, kind: Evaluation) -> Result<(), FinetuneError> {
-        let counts = self.validation.counts(self.model, self.min_confidence(), &self.workers)?;
-        let best = self.state.best.is_none_or(|best| counts.errors_after < best.counts.errors_after);
-        let record = EvaluationRecord {
-            step: self.state.step,
-            valid_cer_before: counts.cer_before(),
-            valid_cer: counts.cer_after(),
-            valid_reduction: counts.reduction(),
-            valid_harm: counts.harm(),
-            best,
-            elapsed_s: self.elapsed_s(),
-        };
-        self.log.write(&record)?;
-        self.trackers.metrics(record.step, &record.metrics(), &self.progress);
-        self.progress.note(&format!(
-            "step {}: validation CER {:.3} % (input {:.3} %), {} of {} clean texts changed{}",
-            record.step,
-            100.0 * record.valid_cer,
-            100.0 * record.valid_cer_before,
-            counts.harmed,
-            counts.clean,
-            if best { ", best so far" } else { "" },
-        ));
-        if best {
-            if kind == Evaluation::Scheduled {
-                self.state.best = Some(Best { step: self.state.step, counts });
-                self.files.save_best(self.model)?;
-            }
-            let meta = CheckpointMeta {
-                recipe: self.options.recipe.text().to_owned(),
-                metrics: serde_json::to_value(record).unwrap_or_default(),
-                min_confidence: self.min_confidence(),
-                decoding: None,
-            };
-            self.model.save(&self.options.out, &meta)?;
-            write_card(&self.options.out, &TrainingFacts::of(self, self.min_confidence(), counts))?;
-        }
-        Ok(())
-    }
-
-    /// Saves the state.
+    /// Saves the state; one of several processes does.
     fn save(&mut self) -> Result<(), FinetuneError> {
+        if !self.group.leads() {
+            return Ok(());
+        }
         self.state.elapsed_s = self.elapsed_s();
-        self.state.log_bytes = self.log.bytes();
+        self.state.log_bytes = self.report.log_bytes();
         self.files.save(&self.state, self.model, &self.optimizer, self.settings.keep_states)
-    }
-}
-
-/// Why the weights are measured.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Evaluation {
-    /// It is time: what is best is chosen among these.
-    Scheduled,
-    /// The run stops. Nothing is chosen, else a run in slices would end with other weights than one without a break.
-    Interim,
-}
-
-/// Sums since the last line of the log.
-#[derive(Default)]
-struct Window {
-    loss: f64,
-    labels: usize,
-    tokens: usize,
-    padded: usize,
-    time: Duration,
-}
-
-impl Window {
-    fn add(&mut self, sum: &Gradients, padded: usize, time: Duration) {
-        self.loss += sum.loss;
-        self.labels += sum.labels;
-        self.tokens += sum.tokens;
-        self.padded += padded;
-        self.time += time;
     }
 }
 

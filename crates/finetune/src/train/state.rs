@@ -1,8 +1,8 @@
 //! How far a run is: everything that a bit-exact resume needs beside the tensors.
 
-use restorer::metrics::TextCounts;
 use serde::{Deserialize, Serialize};
 
+use super::validate::Measured;
 use crate::batch::Cursor;
 
 /// Version of the state file's layout.
@@ -26,8 +26,8 @@ pub struct Identity {
 pub struct Best {
     /// Steps behind it.
     pub step: u64,
-    /// Counts on the validation pairs.
-    pub counts: TextCounts,
+    /// What it found.
+    pub measured: Measured,
 }
 
 /// The progress of a run, without its tensors.

@@ -1,14 +1,16 @@
-//! The gradient of one step: micro-batches in parallel, summed in their order.
+//! The gradient of one step: this process's micro-batches in parallel, summed in their order, then over all processes.
 
 use restorer::train::{BatchLoss, LossMode, Trainable};
 
 use crate::batch::Batch;
 use crate::error::FinetuneError;
 use crate::optimizer::{Gradients, MicroBatchGradients, Optimizer, RowGradients, reduce};
+use crate::parallel::Group;
 use crate::settings::TrainSettings;
 use crate::workers::Workers;
 
-/// The sum of the gradients of `batches`, which are the micro-batches of step number `step`.
+/// The sum of the gradients of `batches`, which are the micro-batches of step number `step`; each process of `group` computes those
+/// whose number modulo the number of processes is its own.
 ///
 /// # Errors
 /// If the model or a tensor operation fails.
@@ -19,18 +21,24 @@ pub fn gradients<M: Trainable>(
     workers: &Workers,
     settings: &TrainSettings,
     step: u64,
+    group: &mut Group,
 ) -> Result<Gradients, FinetuneError> {
-    let parts = workers.map(batches, |index, batch| {
+    // A micro-batch has the same seed, whichever process takes it.
+    let own: Vec<(usize, &Batch<M::Example>)> =
+        batches.iter().enumerate().skip(group.rank()).step_by(group.world()).collect();
+    let parts = workers.map(&own, |_, (index, batch)| {
         let mode = LossMode::Train {
-            seed: micro_batch_seed(settings.seed, step, index as u64),
+            seed: micro_batch_seed(settings.seed, step, *index as u64),
             label_smoothing: settings.label_smoothing,
             recompute: settings.recompute,
         };
         micro_batch(model, optimizer, batch, mode)
     });
     let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
-    reduce(&parts, optimizer.dense.parameters(), model.tables(), workers)
-        .map_err(FinetuneError::tensor("gradient sum"))
+    let mut sum = reduce(&parts, optimizer.dense.parameters(), model.tables(), workers, group.world())
+        .map_err(FinetuneError::tensor("gradient sum"))?;
+    group.sum(&mut sum, model.tables())?;
+    Ok(sum)
 }
 
 /// Forward and backward pass of one micro-batch.

@@ -1,10 +1,14 @@
 //! Evaluation on the validation split: while training runs, and the choice of the confidence threshold at its end.
 
+use std::fmt;
+
 use corruptor::{CorruptSettings, Pair};
 use restorer::Restorer;
 use restorer::metrics::TextCounts;
-use serde::Serialize;
+use restorer::train::{BatchLoss, LossMode, Trainable};
+use serde::{Deserialize, Serialize};
 
+use crate::batch::cut;
 use crate::error::FinetuneError;
 use crate::scores::total;
 use crate::sets::{EvaluationSet, SetKind, operation_sets, passages_of};
@@ -16,6 +20,41 @@ use crate::workers::Workers;
 pub struct ValidationSets {
     pairs: Vec<Pair>,
     sets: Vec<EvaluationSet>,
+}
+
+/// What the validation pairs say of weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Mean loss a label, in nats; none where it is not finite.
+    pub loss: Option<f64>,
+    /// What restoring them gives; none of a model that learns texts alone.
+    pub counts: Option<TextCounts>,
+}
+
+impl Measured {
+    /// Whether it leaves fewer errors than `other`, or as many at a lower loss: a model that dares no edit yet does learn.
+    pub fn is_better_than(&self, other: &Self) -> bool {
+        let rank = |measured: &Self| {
+            let errors = measured.counts.map_or(0, |counts| counts.errors_after);
+            (errors, measured.loss.unwrap_or(f64::INFINITY))
+        };
+        rank(self) < rank(other)
+    }
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "loss {:.4}", self.loss.unwrap_or(f64::NAN))?;
+        let Some(counts) = &self.counts else { return Ok(()) };
+        write!(
+            f,
+            ", CER {:.3} % (input {:.3} %), {} of {} clean texts changed",
+            100.0 * counts.cer_after(),
+            100.0 * counts.cer_before(),
+            counts.harmed,
+            counts.clean,
+        )
+    }
 }
 
 /// A threshold and what it gives on the validation split.
@@ -40,6 +79,49 @@ impl ValidationSets {
         let passages = passages_of(&pairs, pairs.len().div_ceil(4));
         let sets = operation_sets(&passages, channel, seed)?;
         Ok(Self { pairs, sets })
+    }
+
+    /// The loss on the validation pairs, in batches of `batch_tokens`, and the counts of restoring them.
+    ///
+    /// # Errors
+    /// If the model fails.
+    pub fn measure<M: Trainable>(
+        &self,
+        model: &M,
+        batch_tokens: usize,
+        min_confidence: f32,
+        workers: &Workers,
+    ) -> Result<Measured, FinetuneError> {
+        let loss = self.loss(model, batch_tokens, workers)?;
+        let counts = model.restores().then(|| self.counts(model, min_confidence, workers)).transpose()?;
+        Ok(Measured { loss: loss.is_finite().then_some(loss), counts })
+    }
+
+    /// Mean loss a label, in nats.
+    fn loss<M: Trainable>(
+        &self,
+        model: &M,
+        batch_tokens: usize,
+        workers: &Workers,
+    ) -> Result<f64, FinetuneError> {
+        let examples = self.pairs.iter().map(|pair| model.examples(pair));
+        let mut examples: Vec<_> = examples.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+        examples.sort_by_key(|example| model.example_tokens(example));
+        let lengths: Vec<usize> = examples.iter().map(|example| model.example_tokens(example)).collect();
+        let batches: Vec<_> = cut(&lengths, batch_tokens).into_iter().map(|range| &examples[range]).collect();
+        let losses = workers.map(&batches, |_, batch| -> Result<(f64, usize), FinetuneError> {
+            let BatchLoss { loss, labels, .. } =
+                model.loss(&batch.iter().collect::<Vec<_>>(), LossMode::Eval)?;
+            let nats = loss.to_scalar::<f32>().map_err(FinetuneError::tensor("validation loss"))?;
+            Ok((f64::from(nats), labels))
+        });
+        let (mut nats, mut labels) = (0.0, 0);
+        for loss in losses {
+            let (of_batch, count) = loss?;
+            nats += of_batch;
+            labels += count;
+        }
+        Ok(nats / labels.max(1) as f64)
     }
 
     /// The counts of the validation pairs.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use corruptor::pairs::{PairMetadata, PairWriter};
 use corruptor::{Channel, CorruptSettings, Passage, Recipe, RecordStream, Split};
+use finetune::parallel::Place;
 use finetune::track::TrackOptions;
 use finetune::train::{Existing, TrainOptions};
 use finetune::{ModelSource, Stop};
@@ -109,6 +110,7 @@ impl Workspace {
             progress: false,
             // Measuring the peak would take longer than some of these runs may.
             tracking: TrackOptions { peak_flops: Some(1e10), ..TrackOptions::default() },
+            place: Place::alone(),
         }
     }
 

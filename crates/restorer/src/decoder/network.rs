@@ -5,8 +5,8 @@ use candle_core::{DType, Device, Result, Tensor};
 use super::config::DecoderConfig;
 use crate::error::RestoreError;
 use crate::layers::{
-    Activation, AttentionShape, Embedding, Init, KvCache, Linear, Params, Pass, RmsNorm, Rope, Tape,
-    attention, gated,
+    Activation, AttentionShape, Branches, Embedding, Init, KvCache, Linear, Params, Pass, RmsNorm, Rope,
+    Tape, attention, branch_attention, gated,
 };
 
 /// A decoder: tokens in, logits out.
@@ -139,6 +139,33 @@ impl Decoder {
             })?;
         }
         self.norm.forward(&x)
+    }
+
+    /// Hidden states of the next tokens of several continuations of one text, one each, and for each layer their rotated keys
+    /// beside values, `[continuations, 2 · kv_heads · head_dim]`. `positions` are their places in their texts; `seen` says for
+    /// each layer what stands before them.
+    ///
+    /// # Errors
+    /// If the shapes do not fit, or the tensor library fails.
+    pub fn branch(
+        &self,
+        tokens: &[u32],
+        positions: &[usize],
+        seen: &[Branches],
+    ) -> Result<(Tensor, Vec<Tensor>)> {
+        let quiet = &Pass::plain();
+        let places: Vec<_> = positions.iter().map(|&position| position..position + 1).collect();
+        let rope = Rope::at(&places, &self.config.frequencies);
+        let heads = (self.config.num_heads, self.config.num_kv_heads);
+        let mut x = self.embedding.forward(tokens)?.to_dtype(self.dtype)?;
+        let mut rows = Vec::with_capacity(self.layers.len());
+        for (layer, branches) in self.layers.iter().zip(seen) {
+            x = layer.forward(&x, &self.config, &rope, quiet, |q, kv| {
+                rows.push(kv.clone());
+                branch_attention(q, kv, branches, heads)
+            })?;
+        }
+        Ok((self.norm.forward(&x)?, rows))
     }
 
     /// `[n, hidden_size]` → `[n, vocab_size]`.

@@ -18,6 +18,15 @@ impl KvCache {
         self.tokens
     }
 
+    /// The rows, `[tokens, 2 · kv_heads · head_dim]`; none where there are none.
+    ///
+    /// # Errors
+    /// If the tensor library fails.
+    pub fn rows(&self) -> Result<Option<Tensor>> {
+        let memory = self.memory.as_ref().filter(|_| self.tokens > 0);
+        memory.map(|memory| memory.narrow(0, 0, self.tokens)).transpose()
+    }
+
     /// Forgets all but the first `tokens`.
     pub fn truncate(&mut self, tokens: usize) {
         self.tokens = self.tokens.min(tokens);

@@ -9,6 +9,7 @@
 mod adapter;
 mod attention;
 mod block;
+mod branch;
 mod cache;
 #[cfg(test)]
 pub(crate) mod check;
@@ -27,6 +28,7 @@ mod rope;
 pub use adapter::Adapter;
 pub use attention::{AttentionShape, DistanceBias, attention};
 pub use block::{Block, BlockConfig};
+pub use branch::{Branches, branch_attention};
 pub use cache::KvCache;
 pub use cross_entropy::cross_entropy_sum;
 pub use embedding::Embedding;

@@ -22,8 +22,10 @@ pub struct FileCodec {
     plain: Tokenizer,
 }
 
+/// The unknown token of [`Codec::Bytes`].
+pub(super) const UNKNOWN: u32 = 2;
 /// Token of byte 0 in [`Codec::Bytes`].
-const FIRST_BYTE: u32 = 3;
+pub(super) const FIRST_BYTE: u32 = 3;
 
 impl Codec {
     /// Reads a `tokenizer.json`; `path` stands in the error.

@@ -31,6 +31,38 @@ pub(super) fn examples(
     windows(pair, size).map(example).collect()
 }
 
+/// What stands before a text's first token, and before one in its middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Beginnings {
+    pub(super) text: u32,
+    pub(super) middle: u32,
+}
+
+/// The examples of a text by itself: pieces of at most `most` bytes, cut between characters; the last one ends.
+pub(super) fn text_examples(
+    text: &str,
+    most: usize,
+    beginnings: &Beginnings,
+    codec: &Codec,
+    end: u32,
+) -> Vec<TokenExample> {
+    let (mut examples, mut rest, mut first) = (Vec::new(), text, beginnings.text);
+    loop {
+        // A piece holds a character at least.
+        let least = rest.chars().next().map_or(0, char::len_utf8);
+        let (piece, behind) = rest.split_at(rest.floor_char_boundary(most).max(least));
+        let mut target = codec.encode(piece);
+        if behind.is_empty() {
+            target.push(end);
+        }
+        examples.push(TokenExample { source: vec![first], target });
+        if behind.is_empty() {
+            return examples;
+        }
+        (rest, first) = (behind, beginnings.middle);
+    }
+}
+
 /// Each window of the corrupted text beside the part of the original that it comes from.
 fn windows(pair: &Pair, size: WindowSize) -> impl Iterator<Item = (&str, &str)> {
     size.cores(&pair.corrupted).into_iter().map(move |core| {
@@ -85,6 +117,18 @@ mod tests {
             let pair = Pair { corrupted: text.clone(), original: text, events: Vec::new(), ..corrupted("", 1) };
             for (corrupted, original) in windows(&pair, SIZE) {
                 prop_assert_eq!(corrupted, original);
+            }
+        }
+
+        #[test]
+        fn pieces_of_a_text_are_the_text(text in "[a-zé中 ]{0,120}", most in 1usize..50) {
+            let beginnings = Beginnings { text: 0, middle: 2 };
+            let pieces = text_examples(&text, most, &beginnings, &Codec::Bytes, 1);
+            let joined: Vec<u32> = pieces.iter().flat_map(|piece| piece.target.clone()).collect();
+            prop_assert_eq!(joined, [Codec::Bytes.encode(&text), vec![1]].concat());
+            for (index, piece) in pieces.iter().enumerate() {
+                prop_assert_eq!(&piece.source, &[if index == 0 { 0 } else { 2 }]);
+                prop_assert!(piece.target.len() <= most.max("中".len()) + 1);
             }
         }
 

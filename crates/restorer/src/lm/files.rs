@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::codec::Codec;
 use super::network::Network;
-use crate::checkpoint::{CONFIG, RESTORER, RestorerJson};
+use crate::checkpoint::{CHANNEL_TASK, COMPANIONS, CONFIG, RESTORER, RestorerJson};
 use crate::error::RestoreError;
 use crate::lora::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraConfig};
 use crate::source::ModelName;
@@ -17,17 +17,6 @@ use crate::weights;
 
 /// A tokenizer's own file.
 const TOKENIZER: &str = "tokenizer.json";
-/// Files that go with the weights and are kept as they are.
-const COMPANIONS: [&str; 8] = [
-    TOKENIZER,
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.jinja",
-    "generation_config.json",
-    "vocab.json",
-    "merges.txt",
-];
 
 /// The family of the autoregressive model in a directory, if it holds one: a model, or an adapter of one.
 ///
@@ -42,6 +31,15 @@ pub(crate) fn family_of(dir: &Path) -> Result<Option<&'static str>, RestoreError
     let config: Map<String, Value> = json(&base.join(CONFIG))?;
     let named = config.get("model_type").and_then(Value::as_str);
     Ok(Network::model_types().find(|known| Some(*known) == named))
+}
+
+/// Whether a directory holds a decoder that has learned texts alone.
+///
+/// # Errors
+/// If its `restorer.json` cannot be read.
+pub(crate) fn is_prior(dir: &Path) -> Result<bool, RestoreError> {
+    let path = dir.join(RESTORER);
+    Ok(path.exists() && json::<RestorerJson>(&path)?.task == CHANNEL_TASK)
 }
 
 /// Everything but the weights.

@@ -5,6 +5,7 @@
 //! - `network` makes one of the two kinds, [`crate::decoder`] and [`crate::t5`]: tokens in, logits and caches out.
 //! - `codec` turns texts into tokens, `prompt` windows into what the model reads, `examples` pairs into what it learns.
 //! - `greedy` generates, `restore` turns what was written into edits.
+//! - `prior` lets a decoder that has learned texts alone weigh the hypotheses of [`crate::channel`].
 //! - `files` reads and writes the Hugging Face layout, adapters included.
 
 mod codec;
@@ -15,6 +16,7 @@ mod likelihood;
 mod model;
 mod network;
 mod new;
+mod prior;
 mod prompt;
 mod restore;
 mod save;
@@ -23,9 +25,10 @@ mod train;
 
 pub use codec::Codec;
 pub use examples::TokenExample;
-pub(crate) use files::family_of;
+pub(crate) use files::{family_of, is_prior};
 pub use likelihood::TextLikelihood;
 pub use model::{Compute, LanguageModel};
 pub use network::{Network, SequenceCache};
+pub use prior::{LmPrior, LmState};
 pub use save::merge_adapter;
-pub use settings::{LmSettings, LoraSettings};
+pub use settings::{Learn, LmSettings, LoraSettings};

@@ -5,12 +5,13 @@ use std::path::Path;
 use candle_core::{DType, Device};
 use serde_json::{Map, Value};
 
-use super::codec::Codec;
+use super::codec::{Codec, UNKNOWN};
+use super::examples::Beginnings;
 use super::files::ModelFiles;
 use super::network::Network;
 use super::new;
 use super::prompt::Prompt;
-use super::settings::{LmSettings, WINDOWS, default_prompt};
+use super::settings::{Learn, LmSettings, WINDOWS, default_prompt};
 use crate::checkpoint::RESTORER_VERSION;
 use crate::device::DeviceChoice;
 use crate::error::RestoreError;
@@ -36,6 +37,7 @@ pub struct LanguageModel {
     pub(super) prompt: Prompt,
     pub(super) ends: Vec<u32>,
     pub(super) limits: RoundLimits,
+    pub(super) learn: Learn,
     pub(super) info: ModelInfo,
     pub(super) base_digest: Option<String>,
     pub(super) operands: Operands,
@@ -221,11 +223,32 @@ impl LanguageModel {
             prompt,
             ends,
             limits,
+            learn: settings.learn,
             info,
             base_digest,
             operands: compute.operands,
             pool,
         })
+    }
+
+    /// What stands before texts that it learns by themselves.
+    pub(super) fn beginnings(&self) -> Beginnings {
+        let end = self.ends[0];
+        match self.codec {
+            Codec::Bytes => {
+                Beginnings { text: self.files.token("bos_token_id").unwrap_or(end), middle: UNKNOWN }
+            }
+            // What such a model has always seen there: its token for beginnings, or the end of another text.
+            Codec::File(_) => {
+                let text = self.codec.encode_template("", true).first().copied().unwrap_or(end);
+                Beginnings { text, middle: text }
+            }
+        }
+    }
+
+    /// Weights.
+    pub fn parameter_count(&self) -> usize {
+        self.info.parameters
     }
 
     /// The network.

@@ -7,11 +7,13 @@ use candle_core::Tensor;
 use corruptor::UNICODE_VERSION;
 
 use super::model::LanguageModel;
+use super::settings::Learn;
 use crate::checkpoint::{CONFIG, RESTORER, RESTORER_VERSION, RestorerJson, WEIGHTS, write_json, write_whole};
 use crate::error::RestoreError;
 use crate::load::LoadOptions;
 use crate::lora::{ADAPTER_CONFIG, ADAPTER_WEIGHTS};
 use crate::train::CheckpointMeta;
+use crate::windows::WindowSize;
 
 /// Adds an adapter into its model, and writes that as a checkpoint of its own into `out`, the weights last.
 ///
@@ -57,6 +59,10 @@ pub(super) fn save(model: &LanguageModel, dir: &Path, meta: &CheckpointMeta) -> 
 }
 
 fn restorer_json(model: &LanguageModel, meta: &CheckpointMeta) -> RestorerJson {
+    if model.learn == Learn::Text {
+        let WindowSize { window_bytes, overlap_bytes } = prior_window(model.limits.size.window_bytes);
+        return RestorerJson { window_bytes, overlap_bytes, ..RestorerJson::of_channel(meta, Vec::new()) };
+    }
     RestorerJson {
         version: RESTORER_VERSION,
         task: "rewrite".to_owned(),
@@ -73,6 +79,12 @@ fn restorer_json(model: &LanguageModel, meta: &CheckpointMeta) -> RestorerJson {
         decoding: None,
         metrics: meta.metrics.clone(),
     }
+}
+
+/// The windows in which a channel is decoded under a decoder that has learned texts of `learned` bytes: with what stands
+/// before a window, and what a hypothesis adds to it, it stays within them.
+fn prior_window(learned: usize) -> WindowSize {
+    WindowSize { window_bytes: learned * 5 / 8, overlap_bytes: learned / 8 }
 }
 
 /// Writes a safetensors file of float32 tensors, whole or not at all.

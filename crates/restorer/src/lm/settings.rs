@@ -17,6 +17,8 @@ use crate::windows::WindowSize;
 pub struct LmSettings {
     /// `"t5"`, `"llama"`, `"qwen2"` or `"qwen3"`.
     pub family: String,
+    /// What it learns from pairs. Default `"restoration"`.
+    pub learn: Learn,
     /// What the model reads: a template with `{text}` in the place of the corrupted text. Default: `{text}` alone for `t5`,
     /// `Corrupted: {text}` and `Restored:` on two lines for the others.
     pub prompt: Option<String>,
@@ -38,6 +40,7 @@ impl Default for LmSettings {
     fn default() -> Self {
         Self {
             family: t5::MODEL_TYPE.to_owned(),
+            learn: Learn::default(),
             prompt: None,
             window_bytes: None,
             overlap_bytes: None,
@@ -47,6 +50,17 @@ impl Default for LmSettings {
             lora: None,
         }
     }
+}
+
+/// What a model learns from pairs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Learn {
+    /// To write the original of a corrupted text.
+    #[default]
+    Restoration,
+    /// What originals are like: a decoder becomes a prior. Corrupted texts and the prompt do not matter.
+    Text,
 }
 
 /// `[model.lora]`.
@@ -114,6 +128,11 @@ impl LmSettings {
         self.size(WINDOWS)
             .validate()
             .map_err(|message| RestoreError::Config { key: "window_bytes", message })?;
+        if self.learn == Learn::Text && self.family == t5::MODEL_TYPE {
+            let message =
+                "\"text\" is for decoders; t5 writes what belongs to a text that it reads".to_owned();
+            return Err(RestoreError::Config { key: "learn", message });
+        }
         if let Some(rate) = self.dropout.filter(|rate| !(0.0..1.0).contains(rate)) {
             let message = format!("{rate}; at least 0 and below 1");
             return Err(RestoreError::Config { key: "dropout", message });

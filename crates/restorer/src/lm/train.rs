@@ -6,10 +6,11 @@ use candle_core::Var;
 use candle_core::backprop::GradStore;
 use corruptor::Pair;
 
-use super::examples::{TokenExample, examples};
+use super::examples::{TokenExample, examples, text_examples};
 use super::model::LanguageModel;
 use super::network::Network;
 use super::save;
+use super::settings::Learn;
 use crate::error::RestoreError;
 use crate::layers::{Tape, cross_entropy_sum};
 use crate::table::RowTable;
@@ -33,7 +34,21 @@ impl Trainable for LanguageModel {
     type Example = TokenExample;
 
     fn examples(&self, pair: &Pair) -> Result<Vec<TokenExample>, RestoreError> {
-        Ok(examples(pair, self.limits.size, &self.prompt, &self.codec, self.ends[0]))
+        let end = self.ends[0];
+        Ok(match self.learn {
+            Learn::Restoration => examples(pair, self.limits.size, &self.prompt, &self.codec, end),
+            Learn::Text => text_examples(
+                &pair.original,
+                self.limits.size.window_bytes,
+                &self.beginnings(),
+                &self.codec,
+                end,
+            ),
+        })
+    }
+
+    fn restores(&self) -> bool {
+        self.learn == Learn::Restoration
     }
 
     fn example_tokens(&self, example: &TokenExample) -> usize {

@@ -83,6 +83,8 @@ pub(super) struct Search<'t, P: Prior> {
     least: f64,
     /// By byte: what the prior weighs up to it where nothing has happened.
     copied: Vec<f64>,
+    /// The states that this went through: a prior that reads at a cost need not read them again.
+    heard: Vec<(f32, P::State)>,
     /// By byte: whether events can start there, since something near it is surprising.
     is_open: Vec<bool>,
     /// Paths to the end.
@@ -124,6 +126,7 @@ impl<'t, P: Prior> Search<'t, P> {
             ahead: VecDeque::new(),
             least: f64::NEG_INFINITY,
             copied: Vec::new(),
+            heard: Vec::new(),
             is_open: Vec::new(),
             finals: Vec::new(),
             lanes: vec![0.0; model.lanes()],
@@ -163,13 +166,12 @@ impl<'t, P: Prior> Search<'t, P> {
     fn start(&mut self, context: &str) {
         let starts = self.observed.window.starts;
         let mut state = if starts { self.prior.start() } else { self.prior.open() };
-        let mut next = Vec::with_capacity(1);
-        for symbol in context.bytes() {
-            self.prior.advance(&[(state, symbol)], &mut next);
-            let Some((_, after)) = next.pop() else { return };
+        let mut next = Vec::with_capacity(context.len());
+        self.prior.read(&state, context.as_bytes(), &mut next);
+        if let Some((_, after)) = next.pop() {
             state = after;
         }
-        self.listen(state.clone());
+        self.listen(&state);
         self.states.push(State { prior: state, mode: Mode::Visit, tail: Tail::BREAK });
         self.is_identity.push(true);
         self.lattice.at.push(0);
@@ -180,24 +182,23 @@ impl<'t, P: Prior> Search<'t, P> {
     }
 
     /// Lets the prior read the text as it stands: where nothing that comes is surprising, no event is worth its price.
-    fn listen(&mut self, mut state: P::State) {
+    fn listen(&mut self, state: &P::State) {
         let text = self.observed.window.text;
-        let mut next = Vec::with_capacity(1);
+        let mut next = Vec::with_capacity(text.len());
+        self.prior.read(state, text.as_bytes(), &mut next);
         let mut sum = 0.0;
         self.copied.push(sum);
         self.is_open = vec![self.beam.surprise <= 0.0; text.len() + 1];
-        for (at, symbol) in text.bytes().enumerate() {
-            self.prior.advance(&[(state, symbol)], &mut next);
-            let Some((ln, after)) = next.pop() else { return };
-            state = after;
-            sum += self.model.prior_weight(ln);
+        for (at, (ln, _)) in next.iter().enumerate() {
+            sum += self.model.prior_weight(*ln);
             self.copied.push(sum);
-            if f64::from(-ln) >= self.beam.surprise {
+            if f64::from(-*ln) >= self.beam.surprise {
                 self.is_open[at.saturating_sub(SURPRISE_BYTES)..=at + 1].fill(true);
             }
         }
         // What the end is surprised at is not asked: it can always have been cut.
         self.is_open[text.len().saturating_sub(SURPRISE_BYTES)..].fill(true);
+        self.heard = next;
     }
 
     /// Carries out the transitions that end at byte `at`: copies first, for what the others are measured by.
