@@ -55,6 +55,7 @@ fn main() -> Result<()> {
     unsafe {
         restorer::keep_operations_on_their_thread();
     }
+    finetune::keep_pages();
     let arguments = Arguments::parse();
     let on_cpu = arguments.device == DeviceChoice::Cpu;
     let precision = match arguments.dtype.as_str() {

@@ -10,6 +10,7 @@
 //! - [`prior`] counts a corpus into a prior, or mixes several into an ensemble.
 //! - [`settings`] are the recipe's `[train]` and `[evaluate]` tables.
 
+mod allocator;
 pub mod batch;
 pub mod data;
 mod error;
@@ -28,6 +29,7 @@ pub mod track;
 pub mod train;
 pub mod workers;
 
+pub use allocator::keep_pages;
 pub use error::FinetuneError;
 pub use family::{Family, ModelSource, train_recipe};
 pub use progress::Progress;

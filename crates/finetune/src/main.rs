@@ -44,7 +44,10 @@ fn main() -> ExitCode {
         restorer::keep_operations_on_their_thread();
     }
     let result = match Cli::parse().command {
-        Command::Train(args) => run_train(args),
+        Command::Train(args) => {
+            finetune::keep_pages();
+            run_train(args)
+        }
         Command::Merge(args) => run_merge(&args),
         Command::Evaluate(args) => run_evaluate(&args),
         Command::Import(args) => run_import(&args),

@@ -8,7 +8,7 @@ use std::arch::x86_64::{
 };
 use std::cell::RefCell;
 
-use super::pack::pack;
+use super::pack::{pack, pack_rows};
 use super::{Operands, View};
 
 /// Rows and columns of a tile of the result: 24 registers of sums, two of the right operand, one of the left.
@@ -16,6 +16,8 @@ const ROWS: usize = 12;
 const COLUMNS: usize = 32;
 /// Depth of a block in 32-bit units: a panel of the right operand stays in the first-level cache.
 const UNITS: usize = 256;
+/// Units from one packed row of the left operand to the next, where rows lie in one piece: no multiple of the cache's ways apart.
+const STRIDE: usize = UNITS + 16;
 /// Rows of a block of the left operand, which stays in the second-level cache.
 const BLOCK_ROWS: usize = 20 * ROWS;
 
@@ -45,18 +47,22 @@ pub(super) fn multiply(
 ) -> bool {
     PACKED.with_borrow_mut(|packed| {
         let halves = operands == Operands::Bfloat16 && has_bfloat16();
-        let tile: Tile = match halves {
-            true => bfloat16_tile,
-            false if has_float32() => float32_tile,
-            false => return false,
+        let by_rows = a.col == 1;
+        let tile: Tile = match (halves, by_rows) {
+            (true, true) => bfloat16_tile::<STRIDE, 1>,
+            (true, false) => bfloat16_tile::<1, ROWS>,
+            _ if !has_float32() => return false,
+            (false, true) => float32_tile::<STRIDE, 1>,
+            (false, false) => float32_tile::<1, ROWS>,
         };
-        blocks(sizes, (a, b), factor, out, accumulate, packed, (tile, halves));
+        blocks(sizes, (a, b), factor, out, accumulate, packed, (tile, halves, by_rows));
         true
     })
 }
 
 /// Multiplies a packed panel of [`ROWS`] rows and one of [`COLUMNS`] columns, and adds to the result's first so many rows and
-/// columns: `(left, right, factor, out, row, (rows, columns), accumulate)`. The CPU must have the instructions.
+/// columns: `(left, right, factor, out, row, (rows, columns), accumulate)`. Unit k of row i of the left panel is at
+/// `i · ROW + k · UNIT`. The CPU must have the instructions.
 type Tile = unsafe fn(&[u32], &[u32], f32, &mut [f32], usize, (usize, usize), bool);
 
 /// All blocks of a product.
@@ -67,7 +73,7 @@ fn blocks(
     (out, row): (&mut [f32], usize),
     accumulate: bool,
     [packed_left, packed_right]: &mut [Vec<u32>; 2],
-    (tile, halves): (Tile, bool),
+    (tile, halves, by_rows): (Tile, bool, bool),
 ) {
     let depth = if halves { 2 * UNITS } else { UNITS };
     let right = View { values: b.values, row: b.col, col: b.row };
@@ -75,14 +81,19 @@ fn blocks(
         let k1 = k.min(k0 + depth);
         let units = if halves { (k1 - k0).div_ceil(2) } else { k1 - k0 };
         let accumulate = accumulate || k0 > 0;
+        let left_panel = ROWS * if by_rows { STRIDE } else { units };
         pack::<COLUMNS>(right, 0..n, k0..k1, halves, packed_right);
         for m0 in (0..m).step_by(BLOCK_ROWS) {
             let m1 = m.min(m0 + BLOCK_ROWS);
-            pack::<ROWS>(a, m0..m1, k0..k1, halves, packed_left);
+            if by_rows {
+                pack_rows::<ROWS, STRIDE>(a, m0..m1, k0..k1, halves, packed_left);
+            } else {
+                pack::<ROWS>(a, m0..m1, k0..k1, halves, packed_left);
+            }
             for (panel, right) in packed_right.chunks_exact(units * COLUMNS).enumerate() {
                 let column = panel * COLUMNS;
                 let columns = COLUMNS.min(n - column);
-                for (number, left) in packed_left.chunks_exact(units * ROWS).enumerate() {
+                for (number, left) in packed_left.chunks_exact(left_panel).enumerate() {
                     let first = m0 + number * ROWS;
                     let rows = ROWS.min(m1 - first);
                     let out = &mut out[first * row + column..];
@@ -98,7 +109,7 @@ fn blocks(
 macro_rules! tile {
     ($name:ident, $features:literal, $multiply_add:expr) => {
         #[target_feature(enable = $features)]
-        fn $name(
+        fn $name<const ROW: usize, const UNIT: usize>(
             left: &[u32],
             right: &[u32],
             factor: f32,
@@ -108,7 +119,9 @@ macro_rules! tile {
             accumulate: bool,
         ) {
             let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
-            for (left, right) in left.chunks_exact(ROWS).zip(right.chunks_exact(COLUMNS)) {
+            let units = right.len() / COLUMNS;
+            assert!(units > 0 && (ROWS - 1) * ROW + (units - 1) * UNIT < left.len());
+            for (unit, right) in right.chunks_exact(COLUMNS).enumerate() {
                 // SAFETY: `right` has 32 units.
                 let (b0, b1) = unsafe {
                     (
@@ -116,7 +129,9 @@ macro_rules! tile {
                         _mm512_loadu_si512(right.as_ptr().add(16).cast()),
                     )
                 };
-                for (sums, left) in sums.iter_mut().zip(left) {
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    // SAFETY: inside the panel, as asserted.
+                    let left = unsafe { *left.get_unchecked(row * ROW + unit * UNIT) };
                     let a = _mm512_set1_epi32(left.cast_signed());
                     sums[0] = $multiply_add(a, b0, sums[0]);
                     sums[1] = $multiply_add(a, b1, sums[1]);

@@ -1,9 +1,11 @@
-//! Operands as the kernel reads them: panels of rows side by side, in units of one float32 or two bfloat16.
+//! Operands as the kernel reads them, in units of one float32 or two bfloat16.
 #![expect(unsafe_code, reason = "vector instructions; held by the tests of the parent module")]
 
 use std::arch::x86_64::{
-    __m256i, _mm512_castps_si512, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_mask_storeu_epi32,
-    _mm512_maskz_loadu_ps, _mm512_or_si512, _mm512_slli_epi32,
+    __m256i, __m512i, _mm512_castps_si512, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh,
+    _mm512_mask_storeu_epi32, _mm512_maskz_loadu_ps, _mm512_or_si512, _mm512_setzero_si512,
+    _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_storeu_si512, _mm512_unpackhi_epi32,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 use std::ops::Range;
 
@@ -31,8 +33,39 @@ pub(super) fn pack<const WIDTH: usize>(
         match (halves, a.row == 1) {
             (true, true) => columns_of_halves::<WIDTH>(a, rows, depth, panel, to),
             (false, true) => columns::<WIDTH>(a, rows, depth, panel, to),
-            (true, false) if a.col == 1 => rows_of_halves::<WIDTH>(a, rows, depth, panel, to),
-            (halves, _) => entries::<WIDTH>(a, rows, depth, halves, panel, to),
+            (true, false) if a.col == 1 && WIDTH.is_multiple_of(16) => {
+                turned::<WIDTH>(a, rows, depth, 32, panel, to, halves_of);
+            }
+            (false, false) if a.col == 1 && WIDTH.is_multiple_of(16) => {
+                turned::<WIDTH>(a, rows, depth, 16, panel, to, floats_of);
+            }
+            _ => entries::<WIDTH>(a, rows, depth, halves, panel, to),
+        }
+    }
+}
+
+/// Packs `rows` of a matrix whose rows lie in one piece, columns `depth`, as rows of `STRIDE` units each, of which the first are
+/// those of the row; panels of `WIDTH` rows, missing ones 0.
+pub(super) fn pack_rows<const WIDTH: usize, const STRIDE: usize>(
+    a: View<'_>,
+    rows: Range<usize>,
+    depth: Range<usize>,
+    halves: bool,
+    to: &mut Vec<u32>,
+) {
+    to.resize(rows.len().next_multiple_of(WIDTH) * STRIDE, 0);
+    to[rows.len() * STRIDE..].fill(0);
+    assert!(a.col == 1 && a.holds(rows.end, depth.end));
+    for (to, row) in to.chunks_exact_mut(STRIDE).zip(rows) {
+        let row = &a.values[row * a.row..][depth.clone()];
+        if halves {
+            for (to, values) in to.chunks_mut(16).zip(row.chunks(32)) {
+                let mask = ((1u32 << values.len().div_ceil(2)) - 1) as u16;
+                // SAFETY: the kernel that packs has chosen the instructions by what the CPU has; the mask keeps the store inside the slice.
+                unsafe { _mm512_mask_storeu_epi32(to.as_mut_ptr().cast(), mask, halves_of(values)) };
+            }
+        } else {
+            to.iter_mut().zip(row).for_each(|(to, x)| *to = x.to_bits());
         }
     }
 }
@@ -73,29 +106,85 @@ fn rounded(x: f32) -> u32 {
     if x.is_nan() { (bits >> 16) | 0x40 } else { (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16 }
 }
 
-/// Rows lie in one piece: 16 units of a row at a time.
+/// Up to 32 values as 16 units of two bfloat16.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-fn rows_of_halves<const WIDTH: usize>(
+#[inline]
+fn halves_of(values: &[f32]) -> __m512i {
+    let (low, high) = values.split_at(values.len().min(16));
+    // SAFETY: both are 512 bits.
+    unsafe { std::mem::transmute([nearest(low), nearest(high)]) }
+}
+
+/// Up to 16 values as they are.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn floats_of(values: &[f32]) -> __m512i {
+    let mask = (1u32 << values.len().min(16)) - 1;
+    // SAFETY: the mask keeps the load inside the slice.
+    unsafe { _mm512_castps_si512(_mm512_maskz_loadu_ps(mask as u16, values.as_ptr())) }
+}
+
+/// Rows lie in one piece: blocks of 16 rows and 16 units, each of `step` columns at a time, turned in registers.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn turned<const WIDTH: usize>(
     a: View<'_>,
     rows: Range<usize>,
     depth: Range<usize>,
+    step: usize,
     panel: usize,
     to: &mut [u32],
+    units_of: unsafe fn(&[f32]) -> __m512i,
 ) {
-    for (i, row) in rows.enumerate() {
-        let to = &mut to[i / WIDTH * panel + i % WIDTH..];
-        let row = &a.values[row * a.row..][depth.clone()];
-        let mut units = to.iter_mut().step_by(WIDTH);
-        for values in row.chunks(32) {
-            let (low, high) = values.split_at(values.len().min(16));
-            let parts = [nearest(low), nearest(high)];
-            // SAFETY: both are 512 bits.
-            let parts: [u32; 16] = unsafe { std::mem::transmute(parts) };
-            for (unit, to) in parts.iter().take(values.len().div_ceil(2)).zip(&mut units) {
-                *to = *unit;
+    for first in (0..rows.len()).step_by(16) {
+        let to = &mut to[first / WIDTH * panel + first % WIDTH..];
+        let block = rows.start + first..rows.end.min(rows.start + first + 16);
+        for (number, start) in depth.clone().step_by(step).enumerate() {
+            let columns = start..depth.end.min(start + step);
+            let mut units = [_mm512_setzero_si512(); 16];
+            for (units, row) in units.iter_mut().zip(block.clone()) {
+                // SAFETY: the caller has chosen it by what the CPU has.
+                *units = unsafe { units_of(&a.values[row * a.row..][columns.clone()]) };
+            }
+            let count = (columns.len() * 16).div_ceil(step);
+            for (unit, row) in turn(units).iter().enumerate().take(count) {
+                let to = &mut to[(number * 16 + unit) * WIDTH..][..16];
+                // SAFETY: 16 entries.
+                unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), *row) };
             }
         }
     }
+}
+
+/// The transpose of 16 × 16 entries of 32 bits.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn turn(rows: [__m512i; 16]) -> [__m512i; 16] {
+    let mut pairs = rows;
+    for i in 0..8 {
+        pairs[2 * i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
+        pairs[2 * i + 1] = _mm512_unpackhi_epi32(rows[2 * i], rows[2 * i + 1]);
+    }
+    // By four rows: column 4 · lane + c of rows 4 i to 4 i + 3.
+    let mut fours = pairs;
+    for i in 0..4 {
+        fours[4 * i] = _mm512_unpacklo_epi64(pairs[4 * i], pairs[4 * i + 2]);
+        fours[4 * i + 1] = _mm512_unpackhi_epi64(pairs[4 * i], pairs[4 * i + 2]);
+        fours[4 * i + 2] = _mm512_unpacklo_epi64(pairs[4 * i + 1], pairs[4 * i + 3]);
+        fours[4 * i + 3] = _mm512_unpackhi_epi64(pairs[4 * i + 1], pairs[4 * i + 3]);
+    }
+    let mut turned = fours;
+    for c in 0..4 {
+        // Lanes 0 and 2, 1 and 3 of two fours.
+        let even = |a: __m512i, b: __m512i| _mm512_shuffle_i32x4::<0b10_00_10_00>(a, b);
+        let odd = |a: __m512i, b: __m512i| _mm512_shuffle_i32x4::<0b11_01_11_01>(a, b);
+        let (a, b) = (even(fours[c], fours[4 + c]), even(fours[8 + c], fours[12 + c]));
+        let (x, y) = (odd(fours[c], fours[4 + c]), odd(fours[8 + c], fours[12 + c]));
+        turned[c] = even(a, b);
+        turned[8 + c] = odd(a, b);
+        turned[4 + c] = even(x, y);
+        turned[12 + c] = odd(x, y);
+    }
+    turned
 }
 
 /// Up to 16 values as bfloat16, missing ones 0.
