@@ -83,8 +83,9 @@ def lm(programs, task, model, lines):
     """Ask our implementation; return its answers."""
     text = "".join(f"{line}\n" for line in lines)
     command = [programs / "examples" / "lm", task, model]
-    done = subprocess.run(command, input=text, text=True, check=True, capture_output=True)
-    return done.stdout.splitlines()
+    done = subprocess.run(command, input=text.encode(), check=True, capture_output=True)
+    # A line ends at a line feed only: models write all kinds of breaks.
+    return done.stdout.decode().split("\n")[:-1]
 
 
 def reference(model, text):
