@@ -258,7 +258,14 @@ fn run_import(args: &ImportArgs) -> Result<ExitCode> {
 /// The recipe that a checkpoint carries in `restorer.json`.
 fn checkpoint_recipe(model: &Path) -> Result<Option<Recipe>> {
     let path = model.join("restorer.json");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        // A model that nobody has restored with yet.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && model.join("config.json").exists() => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
     let meta: Value =
         serde_json::from_str(&text).with_context(|| format!("{} is not valid JSON", path.display()))?;
     let recipe = meta.get("recipe").and_then(Value::as_str).filter(|text| !text.trim().is_empty());

@@ -159,6 +159,13 @@ fn a_gguf_file_is_imported() {
     assert!(!workspace.path("imported").exists());
     import(&["--dtype", "bf16"]).success().stderr(contains("llama, 20 tensors").and(contains("smollm")));
     assert!(workspace.path("imported/model.safetensors").exists());
+    // It restores as it is, though nothing says yet what it reads and how much of it.
+    let mut command = workspace.finetune("evaluate");
+    command.args(["--model", "imported", "--pairs", "pairs/test", "--limit", "2", "--prompt", "{text} ->"]);
+    command.assert().success().stdout(contains("all pairs"));
+    let mut command = workspace.finetune("evaluate");
+    command.args(["--model", "imported", "--pairs", "pairs/test", "--sets"]);
+    command.assert().code(1).stderr(contains("carries no recipe"));
     import(&[]).code(1).stderr(contains("--overwrite"));
     import(&["--overwrite"]).success().stderr(contains("float32"));
 }
