@@ -26,6 +26,10 @@ build: ## build the three programs, optimized, for the CPU
 cuda: ## build finetune and serve for NVIDIA GPUs into target/cuda (needs no GPU)
 	scripts/cuda-build finetune serve
 
+.PHONY: test-cuda
+test-cuda: ## on a machine with an NVIDIA GPU: gradient checks, fixtures and a short training there
+	scripts/test-cuda
+
 .PHONY: test
 test: setup ## run all tests: cargo test, then pytest on the same binaries
 	@scripts/require go

@@ -35,27 +35,31 @@ revertant_cuda_layout() {
     # The wheels lack the unversioned names that a linker asks for.
     case $name in *.so.*) [ -e "$root/lib/${name%%.so.*}.so" ] || ln -sfn "$library" "$root/lib/${name%%.so.*}.so" ;; esac
   done
-  revertant_libcuda_stub "$root/lib/stubs/libcuda.so" || return 1
+  revertant_stub driver 'cu[A-Z]' libcuda.so.1 "$root/lib/stubs/libcuda.so" || return 1
   touch "$root/.complete"
 }
 
-# No wheel has libcuda, which comes with the driver. The linker only needs its names; each stub answers
+# No wheel has libcuda, which comes with the driver, and NCCL's is 300 MB. The linker only needs their names; each stub answers
 # CUDA_ERROR_STUB_LIBRARY (34).
-revertant_libcuda_stub() {
-  local bindings
-  bindings=$(find "${CARGO_HOME:-$HOME/.cargo}"/registry/src -path '*/cudarc-0.19.*/src/driver/sys/mod.rs' | sort | tail -n 1)
+revertant_stub() {
+  local part=$1 prefix=$2 soname=$3 stub=$4 bindings
+  bindings=$(find "${CARGO_HOME:-$HOME/.cargo}"/registry/src -path "*/cudarc-0.19.*/src/$part/sys/mod.rs" | sort | tail -n 1)
   if [ -z "$bindings" ]; then
     echo "scripts/cuda-env.sh: no source of cudarc 0.19 found; run cargo fetch first" >&2
     return 1
   fi
-  grep -ohE '\bcu[A-Z][A-Za-z0-9_]+\b' "$bindings" | sort -u | sed 's/.*/int &(void) { return 34; }/' |
-    cc -x c -shared -fPIC -w -Wl,-soname,libcuda.so.1 -o "$1" -
+  grep -ohE "\\b$prefix[A-Za-z0-9_]+\\b" "$bindings" | sort -u | sed 's/.*/int &(void) { return 34; }/' |
+    cc -x c -shared -fPIC -w -Wl,-soname,"$soname" -o "$stub" -
 }
 
 revertant_cuda_root=${REVERTANT_CUDA_ROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/revertant-cuda}
 revertant_cuda_installed() { [ -x "$1/bin/nvcc" ] && ! [ -d "$1/wheels" ]; }
 [ -e "$revertant_cuda_root/.complete" ] || revertant_cuda_installed "$revertant_cuda_root" ||
   revertant_cuda_layout "$revertant_cuda_root" || return 1
+
+if [ -d "$revertant_cuda_root/wheels" ] && ! [ -e "$revertant_cuda_root/lib/stubs/libnccl.so" ]; then
+  revertant_stub nccl 'nccl[A-Z]' libnccl.so.2 "$revertant_cuda_root/lib/stubs/libnccl.so" || return 1
+fi
 
 export CUDA_HOME=$revertant_cuda_root CUDA_PATH=$revertant_cuda_root CUDA_ROOT=$revertant_cuda_root
 export CUDA_TOOLKIT_ROOT_DIR=$revertant_cuda_root

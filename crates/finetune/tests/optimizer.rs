@@ -75,7 +75,7 @@ fn micro_batches_are_summed_on_any_number_of_workers() {
     ];
     for threads in [1, 3] {
         let workers = Workers::new(threads).unwrap();
-        let sum: Gradients = reduce(&parts, &[parameter()], &tables, &workers).unwrap();
+        let sum: Gradients = reduce(&parts, &[parameter()], &tables, &workers, 1).unwrap();
         assert_eq!((sum.labels, sum.tokens), (6, 30));
         assert!((sum.loss - 6.0).abs() < 1e-12);
         assert_eq!(sum.dense[0].to_vec1::<f32>().unwrap(), [11.0, 22.0]);

@@ -66,7 +66,7 @@ fn the_documentation_has_the_keys_and_defaults_of_the_code() {
     check("corrupt", &CorruptSettings::default());
     check("model", &TaggerConfig::default());
     check_section("model", "`[model]` of a prior", &NgramSettings::default());
-    let ensemble = EnsembleSettings { family: "ensemble".to_owned(), parts: Vec::new() };
+    let ensemble = EnsembleSettings::default();
     let mut ensemble = serde_json::to_value(ensemble).expect("settings as JSON");
     ensemble["parts"].take();
     check_section("model", "`[model]` of several parts", &ensemble);

@@ -41,7 +41,8 @@ impl LossMode {
     pub fn tape<'a>(self) -> Tape<'a> {
         match self {
             Self::Train { recompute: true, .. } => Tape::recomputing(),
-            _ => Tape::keeping(),
+            Self::Train { .. } => Tape::keeping(),
+            Self::Eval => Tape::forgetting(),
         }
     }
 
@@ -105,7 +106,7 @@ pub trait Trainable: Restorer + Sized {
     /// About how many bytes of activations the loss and the gradient of a batch of so many tokens take.
     fn activation_bytes(&self, tokens: usize, recompute: bool) -> usize;
 
-    /// The loss of a batch.
+    /// The loss of a batch; [`Self::backward`] differentiates it.
     ///
     /// # Errors
     /// If the tensor library fails.

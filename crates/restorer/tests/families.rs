@@ -94,8 +94,14 @@ fn model_dir(name: &str, home: &Path) -> PathBuf {
     copy(name)
 }
 
+/// On the device that `REVERTANT_TEST_DEVICE` names, by default the processor.
+fn options() -> LoadOptions {
+    let name = std::env::var("REVERTANT_TEST_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
+    LoadOptions { device: name.parse().unwrap(), ..LoadOptions::default() }
+}
+
 fn to_train(dir: &Path) -> LanguageModel {
-    LanguageModel::to_train(dir, &settings(dir), Compute::default(), &LoadOptions::default()).unwrap()
+    LanguageModel::to_train(dir, &settings(dir), Compute::default(), &options()).unwrap()
 }
 
 fn assert_close(found: &[f32], wanted: &[f32], tolerance: f32, what: &str) {
@@ -113,7 +119,7 @@ fn logits_are_those_of_the_reference() {
         let expected = Expected::read(name);
         let dir = model_dir(name, home.path());
         // Adapters apart, as they are trained, and added into their model, as they are served.
-        for model in [to_train(&dir), LanguageModel::load(&dir, &LoadOptions::default()).unwrap()] {
+        for model in [to_train(&dir), LanguageModel::load(&dir, &options()).unwrap()] {
             let examples = expected.examples();
             let batch: Vec<&TokenExample> = examples.iter().map(|(example, _)| example).collect();
             let logits = model.network().target_logits(&batch, &Pass::plain(), &mut Tape::keeping()).unwrap();
@@ -137,10 +143,9 @@ fn losses_and_gradients_are_those_of_the_reference() {
         let model = to_train(&model_dir(name, home.path()));
         let examples = expected.examples();
         let batch: Vec<&TokenExample> = examples.iter().map(|(example, _)| example).collect();
-        let found = model.loss(&batch, LossMode::Eval).unwrap();
+        let (found, gradients) = model.backward(&batch, LossMode::Eval).unwrap();
         let (loss, wanted) = (found.loss.to_scalar::<f32>().unwrap(), expected.floats("loss")[0]);
         assert!((loss - wanted).abs() < 1e-4 * wanted, "{name}: a loss of {loss} against {wanted}");
-        let gradients = found.loss.backward().unwrap();
         let parameters = model.parameters();
         let known: Vec<&str> = expected.gradients().map(|(name, _)| name).collect();
         assert_eq!(known.len(), parameters.len(), "{name}");
@@ -165,8 +170,7 @@ fn recomputed_activations_give_the_same_gradients() {
         let dir = model_dir(name, home.path());
         // With dropout: its masks must come back too.
         let settings = LmSettings { dropout: Some(0.2), ..settings(&dir) };
-        let model =
-            LanguageModel::to_train(&dir, &settings, Compute::default(), &LoadOptions::default()).unwrap();
+        let model = LanguageModel::to_train(&dir, &settings, Compute::default(), &options()).unwrap();
         let examples = Expected::read(name).examples();
         let batch: Vec<&TokenExample> = examples.iter().map(|(example, _)| example).collect();
         let gradients = |seed, recompute| {
@@ -190,7 +194,7 @@ fn greedy_output_is_that_of_the_reference() {
     let home = tempfile::tempdir().unwrap();
     for name in CAUSAL.into_iter().chain(T5) {
         let expected = Expected::read(name);
-        let model = LanguageModel::load(&model_dir(name, home.path()), &LoadOptions::default()).unwrap();
+        let model = LanguageModel::load(&model_dir(name, home.path()), &options()).unwrap();
         let examples = expected.examples();
         let sources: Vec<&[u32]> = examples.iter().map(|(example, _)| example.source.as_slice()).collect();
         let (mut caches, mut logits) = model.network().start(&sources).unwrap();
@@ -260,7 +264,7 @@ fn bytes_are_tokens_as_byt5_has_them() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let home = tempfile::tempdir().unwrap();
-    let refused = |dir: &Path| LanguageModel::load(dir, &LoadOptions::default()).unwrap_err().to_string();
+    let refused = |dir: &Path| LanguageModel::load(dir, &options()).unwrap_err().to_string();
     // A checkpoint whose weights are another family's.
     let dir = model_dir("qwen2", home.path());
     let config = std::fs::read_to_string(dir.join("config.json")).unwrap();
@@ -281,8 +285,7 @@ fn what_does_not_fit_is_refused() {
     // A recipe for another family.
     let wrong = LmSettings { family: "llama".to_owned(), ..LmSettings::default() };
     let dir = model_dir("byt5", home.path());
-    let error =
-        LanguageModel::to_train(&dir, &wrong, Compute::default(), &LoadOptions::default()).unwrap_err();
+    let error = LanguageModel::to_train(&dir, &wrong, Compute::default(), &options()).unwrap_err();
     assert!(error.to_string().contains("\"t5\""), "{error}");
 }
 
@@ -296,7 +299,7 @@ fn every_trainable_tensor_of_a_new_model_learns() {
             &[("hidden_size", 24), ("intermediate_size", 32), ("head_dim", 8), ("num_hidden_layers", 2)]
         };
         settings.config.extend(sizes.iter().map(|(key, size)| ((*key).to_owned(), (*size).into())));
-        let model = LanguageModel::random(&settings, Compute::default(), &LoadOptions::default()).unwrap();
+        let model = LanguageModel::random(&settings, Compute::default(), &options()).unwrap();
         assert!(matches!((family, model.network()), ("t5", Network::T5(_)) | (_, Network::Decoder(_))));
         let pair = corruptor::Pair {
             id: 1,

@@ -15,7 +15,7 @@ use crate::error::FinetuneError;
 use crate::optimizer::fold_halves;
 
 /// How long process 0 and the others look for each other.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How a connection begins.

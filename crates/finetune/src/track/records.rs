@@ -32,10 +32,9 @@ impl EvaluationRecord {
     pub fn metrics(&self) -> Vec<Metric> {
         let mut metrics: Vec<Metric> = self.valid_loss.map(|loss| ("valid/loss", loss)).into_iter().collect();
         if let Some(restored) = &self.restored {
-            metrics
-                .extend([("valid/cer_before", restored.valid_cer_before), ("valid/cer", restored.valid_cer)]);
-            metrics.extend(restored.valid_reduction.map(|share| ("valid/reduction", share)));
-            metrics.extend(restored.valid_harm.map(|share| ("valid/harm", share)));
+            metrics.extend([("valid/cer_before", restored.cer_before), ("valid/cer", restored.cer)]);
+            metrics.extend(restored.reduction.map(|share| ("valid/reduction", share)));
+            metrics.extend(restored.harm.map(|share| ("valid/harm", share)));
         }
         metrics
     }

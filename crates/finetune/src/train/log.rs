@@ -59,23 +59,27 @@ pub struct EvaluationRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RestoredRecord {
     /// Character error rate of the corrupted texts.
-    pub valid_cer_before: f64,
+    #[serde(rename = "valid_cer_before")]
+    pub cer_before: f64,
     /// Character error rate of the restored texts.
-    pub valid_cer: f64,
+    #[serde(rename = "valid_cer")]
+    pub cer: f64,
     /// Share of the errors that are gone.
-    pub valid_reduction: Option<f64>,
+    #[serde(rename = "valid_reduction")]
+    pub reduction: Option<f64>,
     /// Share of the clean texts that were changed.
-    pub valid_harm: Option<f64>,
+    #[serde(rename = "valid_harm")]
+    pub harm: Option<f64>,
 }
 
 impl RestoredRecord {
     /// The figures of counts.
     pub fn of(counts: &TextCounts) -> Self {
         Self {
-            valid_cer_before: counts.cer_before(),
-            valid_cer: counts.cer_after(),
-            valid_reduction: counts.reduction(),
-            valid_harm: counts.harm(),
+            cer_before: counts.cer_before(),
+            cer: counts.cer_after(),
+            reduction: counts.reduction(),
+            harm: counts.harm(),
         }
     }
 }

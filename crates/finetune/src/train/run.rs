@@ -208,23 +208,13 @@ impl<'a, M: Trainable> Run<'a, M> {
         };
         let workers = Workers::new(if on_cpu { options.threads } else { 1 })?;
         let sources = source_facts(&train_pairs);
-        let dataset = |split: Split, context, digest: &String, pairs| DatasetFacts {
-            name: sources.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
-            context,
-            digest: digest.clone(),
-            place: options.pairs.join(split.name()),
-            pairs,
-        };
         let facts = RunFacts {
             name: options.out.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             family: model.info().family.clone(),
             directory: options.out.clone(),
             recipe: options.recipe.text().to_owned(),
             parameters: resolved_keys(options.recipe.text())?,
-            datasets: vec![
-                dataset(Split::Train, "training", &state.identity.train_pairs, train_pairs.len()),
-                dataset(Split::Valid, "validation", &state.identity.valid_pairs, valid_pairs.len()),
-            ],
+            datasets: datasets(options, &state.identity, &sources, (train_pairs.len(), valid_pairs.len())),
             resumed_at,
             goes_on: options.existing == Existing::Resume,
         };
@@ -448,4 +438,24 @@ impl<'a, M: Trainable> Run<'a, M> {
 /// The device of a model's weights.
 fn model_device<M: Trainable>(model: &M) -> candle_core::Device {
     model.parameters().first().map_or(candle_core::Device::Cpu, |(_, var)| var.device().clone())
+}
+
+/// What a run learns from and is measured on.
+fn datasets(
+    options: &TrainOptions,
+    identity: &Identity,
+    sources: &BTreeMap<String, SourceFacts>,
+    (train, valid): (usize, usize),
+) -> Vec<DatasetFacts> {
+    let dataset = |split: Split, context, digest: &String, pairs| DatasetFacts {
+        name: sources.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+        context,
+        digest: digest.clone(),
+        place: options.pairs.join(split.name()),
+        pairs,
+    };
+    vec![
+        dataset(Split::Train, "training", &identity.train_pairs, train),
+        dataset(Split::Valid, "validation", &identity.valid_pairs, valid),
+    ]
 }

@@ -137,6 +137,8 @@ impl Decoder {
                 }
                 Tensor::cat(&outputs, 0)
             })?;
+            // What is learned would keep every layer's activations.
+            x = x.detach();
         }
         self.norm.forward(&x)
     }
@@ -164,6 +166,7 @@ impl Decoder {
                 rows.push(kv.clone());
                 branch_attention(q, kv, branches, heads)
             })?;
+            x = x.detach();
         }
         Ok((self.norm.forward(&x)?, rows))
     }

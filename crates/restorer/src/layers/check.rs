@@ -1,14 +1,25 @@
 //! For the layers' tests: fused kernels against compositions, gradients against finite differences.
 
+use std::sync::OnceLock;
+
 use candle_core::{Device, Result, Tensor, Var};
 use corruptor::RecordStream;
+
+/// Where the layers are tested: `REVERTANT_TEST_DEVICE`, by default the processor.
+fn device() -> &'static Device {
+    static DEVICE: OnceLock<Device> = OnceLock::new();
+    DEVICE.get_or_init(|| {
+        let name = std::env::var("REVERTANT_TEST_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
+        name.parse::<crate::DeviceChoice>().unwrap().open().unwrap()
+    })
+}
 
 /// Values in (−1, 1).
 pub(crate) fn random(shape: &[usize], seed: u64) -> Tensor {
     let mut stream = RecordStream::for_purpose(seed, "layer test");
     let n = shape.iter().product();
     let values: Vec<f32> = (0..n).map(|_| stream.below(2_000_001) as f32 / 1e6 - 1.0).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+    Tensor::from_vec(values, shape, device()).unwrap()
 }
 
 /// Σ output · fixed random weights, so that every output matters differently.
@@ -56,7 +67,7 @@ pub(crate) fn assert_gradients(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: 
                 let mut moved = values.clone();
                 moved[at] += by;
                 let mut inputs = inputs.to_vec();
-                inputs[i] = Tensor::from_vec(moved, inputs[i].shape(), &Device::Cpu).unwrap();
+                inputs[i] = Tensor::from_vec(moved, inputs[i].shape(), device()).unwrap();
                 f64::from(probe(&f(&inputs).unwrap()).to_scalar::<f32>().unwrap())
             };
             let numeric = (shifted(STEP) - shifted(-STEP)) / f64::from(2.0 * STEP);

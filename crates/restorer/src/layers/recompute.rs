@@ -10,9 +10,17 @@ type Function<'a> = Box<dyn Fn(&[Tensor]) -> Result<Tensor> + 'a>;
 
 /// What a forward pass needs to be differentiated.
 pub struct Tape<'a> {
-    recompute: bool,
+    keep: Keep,
     events: Vec<Event<'a>>,
     known: HashSet<TensorId>,
+}
+
+/// What stays of a segment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    All,
+    Boundaries,
+    Nothing,
 }
 
 enum Event<'a> {
@@ -25,12 +33,17 @@ enum Event<'a> {
 impl<'a> Tape<'a> {
     /// Everything is kept.
     pub fn keeping() -> Self {
-        Self { recompute: false, events: Vec::new(), known: HashSet::new() }
+        Self { keep: Keep::All, events: Vec::new(), known: HashSet::new() }
+    }
+
+    /// Nothing is kept: nobody will ask for gradients.
+    pub fn forgetting() -> Self {
+        Self { keep: Keep::Nothing, ..Self::keeping() }
     }
 
     /// Segments are computed again.
     pub fn recomputing() -> Self {
-        Self { recompute: true, ..Self::keeping() }
+        Self { keep: Keep::Boundaries, ..Self::keeping() }
     }
 
     /// Runs a segment. `function` must give the same result whenever it is given the same inputs, and must reach everything
@@ -44,8 +57,10 @@ impl<'a> Tape<'a> {
         function: impl Fn(&[Tensor]) -> Result<Tensor> + 'a,
     ) -> Result<Tensor> {
         let inputs: Vec<Tensor> = inputs.iter().map(|input| (*input).clone()).collect();
-        if !self.recompute {
-            return function(&inputs);
+        match self.keep {
+            Keep::All => return function(&inputs),
+            Keep::Nothing => return Ok(function(&inputs)?.detach()),
+            Keep::Boundaries => {}
         }
         for input in &inputs {
             if self.known.insert(input.id()) {

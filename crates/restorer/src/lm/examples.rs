@@ -42,7 +42,7 @@ pub(super) struct Beginnings {
 pub(super) fn text_examples(
     text: &str,
     most: usize,
-    beginnings: &Beginnings,
+    beginnings: Beginnings,
     codec: &Codec,
     end: u32,
 ) -> Vec<TokenExample> {
@@ -123,7 +123,7 @@ mod tests {
         #[test]
         fn pieces_of_a_text_are_the_text(text in "[a-zé中 ]{0,120}", most in 1usize..50) {
             let beginnings = Beginnings { text: 0, middle: 2 };
-            let pieces = text_examples(&text, most, &beginnings, &Codec::Bytes, 1);
+            let pieces = text_examples(&text, most, beginnings, &Codec::Bytes, 1);
             let joined: Vec<u32> = pieces.iter().flat_map(|piece| piece.target.clone()).collect();
             prop_assert_eq!(joined, [Codec::Bytes.encode(&text), vec![1]].concat());
             for (index, piece) in pieces.iter().enumerate() {

@@ -33,7 +33,7 @@ impl LanguageModel {
         }
         let target = tokens.split_off(1);
         let example = TokenExample { source: tokens, target };
-        let logits = self.network.target_logits(&[&example], &Pass::plain(), &mut Tape::keeping())?;
+        let logits = self.network.target_logits(&[&example], &Pass::plain(), &mut Tape::forgetting())?;
         let nats = cross_entropy_sum(&logits.detach(), &example.target, 0.0)?.to_scalar::<f32>()?;
         Ok(Some(TextLikelihood { nats: f64::from(nats), tokens: example.target.len() }))
     }

@@ -159,7 +159,7 @@ impl Network {
                 Ok((caches.into_iter().map(SequenceCache::Decoder).collect(), logits.detach()))
             }
             Self::T5(t5) => {
-                let encoded = t5.encode(&tokens, &lengths, &Pass::plain(), &mut Tape::keeping())?.detach();
+                let encoded = t5.encode(&tokens, &lengths, &Pass::plain(), &mut Tape::forgetting())?;
                 let mut first = 0;
                 let mut caches = Vec::with_capacity(lengths.len());
                 for length in lengths {

@@ -40,7 +40,7 @@ impl Trainable for LanguageModel {
             Learn::Text => text_examples(
                 &pair.original,
                 self.limits.size.window_bytes,
-                &self.beginnings(),
+                self.beginnings(),
                 &self.codec,
                 end,
             ),
@@ -80,7 +80,7 @@ impl Trainable for LanguageModel {
     }
 
     fn loss(&self, batch: &[&TokenExample], mode: LossMode) -> Result<BatchLoss, RestoreError> {
-        self.loss_on(batch, mode, &mut Tape::keeping())
+        self.loss_on(batch, mode, &mut mode.tape())
     }
 
     fn backward(
@@ -88,7 +88,7 @@ impl Trainable for LanguageModel {
         batch: &[&TokenExample],
         mode: LossMode,
     ) -> Result<(BatchLoss, GradStore), RestoreError> {
-        let mut tape = mode.tape();
+        let mut tape = if mode == LossMode::Eval { Tape::keeping() } else { mode.tape() };
         let loss = self.loss_on(batch, mode, &mut tape)?;
         let gradients = tape.backward(&loss.loss)?;
         Ok((loss, gradients))

@@ -169,7 +169,8 @@ impl T5 {
     /// If the tensor library fails.
     pub fn start(&self, source: &Tensor) -> Result<T5Cache> {
         let quiet = &Pass::plain();
-        let of_layer = |layer: &DecoderLayer| layer.cross.keys_values(source, quiet)?.contiguous();
+        let of_layer =
+            |layer: &DecoderLayer| Ok(layer.cross.keys_values(source, quiet)?.contiguous()?.detach());
         Ok(T5Cache {
             own: self.decoder.iter().map(|_| KvCache::default()).collect(),
             source: self.decoder.iter().map(of_layer).collect::<Result<_>>()?,
@@ -209,7 +210,8 @@ impl T5 {
                 first += length;
             }
             x = (x + Tensor::cat(&outputs, 0)?)?;
-            x = layer.feed_forward.forward(&x, quiet)?;
+            // What is learned would keep every layer's activations.
+            x = layer.feed_forward.forward(&x, quiet)?.detach();
         }
         self.decoder_norm.forward(&x)
     }

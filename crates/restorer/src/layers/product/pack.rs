@@ -146,7 +146,7 @@ fn turned<const WIDTH: usize>(
                 *units = unsafe { units_of(&a.values[row * a.row..][columns.clone()]) };
             }
             let count = (columns.len() * 16).div_ceil(step);
-            for (unit, row) in turn(units).iter().enumerate().take(count) {
+            for (unit, row) in turn(&units).iter().enumerate().take(count) {
                 let to = &mut to[(number * 16 + unit) * WIDTH..][..16];
                 // SAFETY: 16 entries.
                 unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), *row) };
@@ -158,8 +158,8 @@ fn turned<const WIDTH: usize>(
 /// The transpose of 16 × 16 entries of 32 bits.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn turn(rows: [__m512i; 16]) -> [__m512i; 16] {
-    let mut pairs = rows;
+fn turn(rows: &[__m512i; 16]) -> [__m512i; 16] {
+    let mut pairs = *rows;
     for i in 0..8 {
         pairs[2 * i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
         pairs[2 * i + 1] = _mm512_unpackhi_epi32(rows[2 * i], rows[2 * i + 1]);
