@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use candle_core::backend::BackendStorage as _;
 use candle_core::cuda_backend::cudarc::nccl::{Comm, Id, ReduceOp, group_end, group_start};
 use candle_core::{CpuStorage, CudaDevice, CudaStorage, InplaceOp1, Layout, Tensor};
 
@@ -27,7 +26,6 @@ unsafe impl Sync for Communicator {}
 
 impl fmt::Debug for Nccl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Comm { .. } = &self.comm.0;
         f.debug_struct("Nccl").field("rank", &self.comm.0.rank()).finish_non_exhaustive()
     }
 }
@@ -62,7 +60,7 @@ impl Nccl {
 impl AllReduce for Nccl {
     fn all_reduce(&mut self, tensors: &mut [Tensor]) -> Result<(), FinetuneError> {
         let op = Sum(Arc::clone(&self.comm));
-        let reduce = || -> candle_core::Result<()> {
+        let mut reduce = || -> candle_core::Result<()> {
             for tensor in tensors.iter_mut() {
                 // A sum of its own memory, whoever else holds the gradient.
                 *tensor = tensor.force_contiguous()?.detach();
