@@ -40,8 +40,11 @@ fn finish(mut command: Command) {
 /// Whether a state is being written.
 fn is_saving(state: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(state) else { return false };
-    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.into_iter().any(|name| name.starts_with(".run-") && name.ends_with(".tmp"))
+    let is_part = |path: &Path| {
+        path.extension().is_some_and(|extension| extension == "tmp")
+            && path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".run-"))
+    };
+    entries.flatten().any(|entry| is_part(&entry.path()))
 }
 
 /// Kills the process as soon as it saves; whether it did before it ended.
