@@ -53,6 +53,7 @@ fn slices_of_a_run_equal_the_whole_bit_for_bit() {
         slice.stop = Stop::new(Some(Duration::from_millis(60)), Arc::default());
         match train_recipe(slice, &from_scratch()).unwrap() {
             Outcome::Finished { .. } => break,
+            Outcome::Helped => panic!("there is no other process"),
             Outcome::Stopped { reason, step } => {
                 assert_eq!(reason, StopReason::Budget);
                 assert_eq!(state_step(&workspace.path("slices")), step);
