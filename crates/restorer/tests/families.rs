@@ -2,6 +2,7 @@
 //! small checkpoints in `fixtures/models`, which `tests/peers/make_fixtures.py` made there.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
@@ -104,12 +105,24 @@ fn to_train(dir: &Path) -> LanguageModel {
     LanguageModel::to_train(dir, &settings(dir), Compute::default(), &options()).unwrap()
 }
 
-fn assert_close(found: &[f32], wanted: &[f32], tolerance: f32, what: &str) {
+/// Returns the greatest difference, as a share of the greatest value.
+fn assert_close(found: &[f32], wanted: &[f32], tolerance: f32, what: &str) -> f32 {
     assert_eq!(found.len(), wanted.len(), "{what}");
-    let scale = wanted.iter().fold(0f32, |max, x| max.max(x.abs())).max(1e-3);
+    let scale = wanted.iter().fold(1f32, |max, x| max.max(x.abs()));
+    let mut greatest = 0f32;
     for (i, (a, b)) in found.iter().zip(wanted).enumerate() {
-        assert!((a - b).abs() <= tolerance * scale.max(1.0), "{what}, {i}: {a} against {b}");
+        let difference = (a - b).abs() / scale;
+        assert!(difference <= tolerance, "{what}, {i}: {a} against {b}");
+        greatest = greatest.max(difference);
     }
+    greatest
+}
+
+/// Adds a line to the file that `REVERTANT_PARITY` names: what bench/RESULTS.md says of the families.
+fn record(model: &str, what: &str, greatest: f32) {
+    let Some(path) = std::env::var_os("REVERTANT_PARITY") else { return };
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+    writeln!(file, "{model}\t{what}\t{greatest:.1e}").unwrap();
 }
 
 #[test]
@@ -118,6 +131,7 @@ fn logits_are_those_of_the_reference() {
     for name in CAUSAL.into_iter().chain(T5).chain(ADAPTERS) {
         let expected = Expected::read(name);
         let dir = model_dir(name, home.path());
+        let mut greatest = 0f32;
         // Adapters apart, as they are trained, and added into their model, as they are served.
         for model in [to_train(&dir), LanguageModel::load(&dir, &options()).unwrap()] {
             let examples = expected.examples();
@@ -128,10 +142,12 @@ fn logits_are_those_of_the_reference() {
                 let found = logits.narrow(0, row, example.target.len()).unwrap();
                 let wanted =
                     expected.0[&format!("logits.{i}")].narrow(0, *first, example.target.len()).unwrap();
-                assert_close(&floats(&found), &floats(&wanted), 1e-4, &format!("{name}, sequence {i}"));
+                let what = format!("{name}, sequence {i}");
+                greatest = greatest.max(assert_close(&floats(&found), &floats(&wanted), 1e-4, &what));
                 row += example.target.len();
             }
         }
+        record(name, "logits", greatest);
     }
 }
 
@@ -146,6 +162,7 @@ fn losses_and_gradients_are_those_of_the_reference() {
         let (found, gradients) = model.backward(&batch, LossMode::Eval).unwrap();
         let (loss, wanted) = (found.loss.to_scalar::<f32>().unwrap(), expected.floats("loss")[0]);
         assert!((loss - wanted).abs() < 1e-4 * wanted, "{name}: a loss of {loss} against {wanted}");
+        let mut greatest = 0f32;
         let parameters = model.parameters();
         let known: Vec<&str> = expected.gradients().map(|(name, _)| name).collect();
         assert_eq!(known.len(), parameters.len(), "{name}");
@@ -159,7 +176,9 @@ fn losses_and_gradients_are_those_of_the_reference() {
             assert!(norm(&wanted) > 0.0, "{name}, {parameter}: no gradient");
             let relative = norm(&difference) / norm(&wanted);
             assert!(relative < 1e-3, "{name}, {parameter}: {relative}");
+            greatest = greatest.max(relative);
         }
+        record(name, "gradients", greatest);
     }
 }
 
