@@ -222,8 +222,8 @@ fn an_ensemble_needs_a_prior_and_no_second_tagger() {
     )
     .unwrap();
     for (parts, message) in [
-        ("[]", "one prior (family ngram) at least"),
-        (r#"["tagger"]"#, "one prior (family ngram) at least"),
+        ("[]", "one prior (an ngram, or a decoder"),
+        (r#"["tagger"]"#, "one prior (an ngram, or a decoder"),
         (r#"["prior", "tagger", "tagger"]"#, "this is the second"),
         (r#"["prior", "nowhere"]"#, "nowhere/config.json"),
         (r#"["prior", "texts"]"#, "texts/config.json"),
