@@ -52,7 +52,7 @@ confidence_grid = [0.5]
 LONG = ["--set", "train.steps=400", "--set", "train.eval_steps=400"]
 SPEED = {"speed/tokens_per_second", "speed/padding", "speed/elapsed_s", "speed/utilization", "speed/peak_memory_bytes"}
 TRAIN = {"train/loss", "train/gradient_norm", "train/learning_rate", "train/tokens", "train/epoch", "train/skipped"}
-VALID = {"valid/cer", "valid/cer_before", "valid/reduction", "valid/harm"}
+VALID = {"valid/loss", "valid/cer", "valid/cer_before", "valid/reduction", "valid/harm"}
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ pub struct EnsembleSettings {
     /// Checkpoints: priors, at least one, and at most one tagger. They are copied.
     pub parts: Vec<PathBuf>,
     /// Share of the held-out text that weights and decoding are learned and measured on: 1 (default) suits counted priors, a
-    /// hundredth decoders, which read a thousand times slower.
+    /// hundredth decoders, which are far slower.
     pub held_out_share: f64,
 }
 
