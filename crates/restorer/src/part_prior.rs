@@ -3,6 +3,7 @@
 use crate::lm::{LmPrior, LmState};
 use crate::ngram::NgramModel;
 use crate::prior::{Prior, Ranked, Symbol};
+use crate::restorer::Restorer as _;
 
 /// A prior that can be a part of an ensemble.
 #[derive(Clone, Debug)]
@@ -27,7 +28,7 @@ impl PartPrior {
     pub fn parameters(&self) -> usize {
         match self {
             Self::Ngram(prior) => prior.arcs(),
-            Self::Decoder(prior) => prior.model().parameter_count(),
+            Self::Decoder(prior) => prior.model().info().parameters,
         }
     }
 

@@ -10,6 +10,7 @@ mod nccl;
 mod place;
 mod star;
 
+#[cfg(feature = "nccl")]
 use candle_core::Device;
 use restorer::RowTable;
 
@@ -56,17 +57,16 @@ impl Group {
         Ok(Self { rank, world, links: Some(Links { star, reducer: None }) })
     }
 
-    /// Sums tensors on `device` itself, where it is a GPU and this build can; else they go over the host.
+    /// Sums tensors on `device` itself, where it is a GPU; else, and in other builds, they go over the host.
     ///
     /// # Errors
     /// If the GPUs cannot be connected.
+    #[cfg(feature = "nccl")]
     pub fn reduce_on(&mut self, device: &Device) -> Result<(), FinetuneError> {
-        #[cfg(feature = "nccl")]
         if let (Some(links), Device::Cuda(device)) = (&mut self.links, device) {
             let id = links.star.broadcast(nccl::Nccl::id(self.rank)?)?;
             links.reducer = Some(Box::new(nccl::Nccl::new(device, self.rank, self.world, &id)?));
         }
-        let _ = device;
         Ok(())
     }
 

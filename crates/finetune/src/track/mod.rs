@@ -65,14 +65,6 @@ pub trait Tracker: Debug + Send {
     /// If a file cannot be written.
     fn metrics(&mut self, step: u64, metrics: &[Metric]) -> Result<(), TrackError>;
 
-    /// Takes a file of the run.
-    ///
-    /// # Errors
-    /// If it cannot be read or kept.
-    fn artifact(&mut self, _path: &Path) -> Result<(), TrackError> {
-        Ok(())
-    }
-
     /// Ends the run; what is still on its way is waited for, but not for long.
     ///
     /// # Errors

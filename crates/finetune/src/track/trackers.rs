@@ -46,11 +46,6 @@ impl Trackers {
         self.each(progress, |tracker| tracker.metrics(step, &finite));
     }
 
-    /// A file of the run.
-    pub fn artifact(&mut self, path: &std::path::Path, progress: &Progress) {
-        self.each(progress, |tracker| tracker.artifact(path));
-    }
-
     /// Ends the run.
     pub fn finish(&mut self, end: End<'_>, progress: &Progress) {
         self.ended = true;

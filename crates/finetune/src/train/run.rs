@@ -185,6 +185,7 @@ impl<'a, M: Trainable> Run<'a, M> {
         let mut optimizer = Optimizer::new(parameters, model.tables(), &settings)?;
         let device = model_device(model);
         let mut group = Group::join(&options.place, &task(&identity))?;
+        #[cfg(feature = "nccl")]
         group.reduce_on(&device)?;
         let files = StateFiles::of(&options.out);
         let lock = if group.leads() { Some(files.lock()?) } else { None };

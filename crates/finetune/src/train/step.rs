@@ -1,5 +1,6 @@
 //! The gradient of one step: this process's micro-batches in parallel, summed in their order, then over all processes.
 
+use corruptor::RecordStream;
 use restorer::train::{BatchLoss, LossMode, Trainable};
 
 use crate::batch::Batch;
@@ -66,10 +67,7 @@ fn micro_batch<M: Trainable>(
     collect().map_err(FinetuneError::tensor("gradient of a micro-batch"))
 }
 
-/// A different seed for every micro-batch of a run (`SplitMix64` of its number).
+/// A different seed for every micro-batch of a run.
 fn micro_batch_seed(seed: u64, step: u64, index: u64) -> u64 {
-    let mut z = seed ^ step.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ index.wrapping_mul(0xD1B5_4A32_D192_ED03);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+    RecordStream::for_purpose(seed, &format!("step {step} micro-batch {index}")).next_u64()
 }

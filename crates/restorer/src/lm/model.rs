@@ -246,11 +246,6 @@ impl LanguageModel {
         }
     }
 
-    /// Weights.
-    pub fn parameter_count(&self) -> usize {
-        self.info.parameters
-    }
-
     /// The network.
     pub fn network(&self) -> &Network {
         &self.network

@@ -13,8 +13,6 @@ mod registry;
 mod run;
 mod worker;
 
-use std::path::Path;
-
 use self::queue::{Ending, Queue};
 use self::worker::Worker;
 use super::{End, Metric, MlflowOptions, RunFacts, TrackError, Tracker};
@@ -56,13 +54,6 @@ impl Tracker for Mlflow {
     fn metrics(&mut self, step: u64, metrics: &[Metric]) -> Result<(), TrackError> {
         if let Some(queue) = &self.queue {
             queue.metrics(step, metrics);
-        }
-        Ok(())
-    }
-
-    fn artifact(&mut self, path: &Path) -> Result<(), TrackError> {
-        if let Some(queue) = &self.queue {
-            queue.artifact(path);
         }
         Ok(())
     }

@@ -17,14 +17,8 @@ const RECORDS: usize = 2048;
 /// How long the end of a run waits for what is on its way, besides the time that its files take.
 const FLUSH: Duration = Duration::from_mins(1);
 
-/// What the worker has to do.
-#[derive(Debug)]
-pub(super) enum Job {
-    /// Figures of a step.
-    Metrics(Vec<Point>),
-    /// A file, kept among the run's files.
-    Artifact(PathBuf),
-}
+/// The figures of one record, on their way to the server.
+pub(super) type Points = Vec<Point>;
 
 /// One value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,7 +79,7 @@ impl Shared {
 /// The training's end of the queue.
 #[derive(Debug)]
 pub(super) struct Queue {
-    jobs: Option<SyncSender<Job>>,
+    jobs: Option<SyncSender<Points>>,
     shared: Arc<Shared>,
     worker: Thread,
     done: Mutex<Receiver<()>>,
@@ -97,7 +91,7 @@ impl Queue {
     /// # Errors
     /// If the system refuses a thread.
     pub(super) fn start(
-        worker: impl FnOnce(Receiver<Job>, Arc<Shared>) -> Worker,
+        worker: impl FnOnce(Receiver<Points>, Arc<Shared>) -> Worker,
     ) -> Result<Self, TrackError> {
         let (jobs, receiver) = sync_channel(RECORDS);
         let (finished, done) = sync_channel(1);
@@ -114,16 +108,8 @@ impl Queue {
 
     /// Figures of a step.
     pub(super) fn metrics(&self, step: u64, metrics: &[Metric]) {
-        self.push(Job::Metrics(Point::all(step, metrics)));
-    }
-
-    /// A file.
-    pub(super) fn artifact(&self, path: &Path) {
-        self.push(Job::Artifact(path.to_owned()));
-    }
-
-    fn push(&self, job: Job) {
-        if self.jobs.as_ref().is_some_and(|jobs| jobs.try_send(job).is_err()) {
+        let points = Point::all(step, metrics);
+        if self.jobs.as_ref().is_some_and(|jobs| jobs.try_send(points).is_err()) {
             self.shared.lose(1);
         }
     }

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::client::Client;
 use super::model_file::model_file;
-use super::queue::{Ending, Job, Point, Shared};
+use super::queue::{Ending, Point, Points, Shared};
 use super::registry::register;
 use super::run::{ServerRun, open_run};
 use crate::track::records::logged;
@@ -38,7 +38,7 @@ pub(super) struct Worker {
     client: Client,
     options: MlflowOptions,
     facts: RunFacts,
-    jobs: Receiver<Job>,
+    jobs: Receiver<Points>,
     shared: Arc<Shared>,
     reach: Reach,
     told_place: bool,
@@ -50,7 +50,7 @@ impl Worker {
         client: Client,
         options: MlflowOptions,
         facts: RunFacts,
-        jobs: Receiver<Job>,
+        jobs: Receiver<Points>,
         shared: Arc<Shared>,
     ) -> Self {
         Self { client, options, facts, jobs, shared, reach: Reach::Nothing, told_place: false, away: false }
@@ -106,28 +106,15 @@ impl Worker {
     }
 
     fn work_off(&mut self, run: &ServerRun) {
-        let mut next = None;
-        while let Some(job) = next.take().or_else(|| self.jobs.recv().ok()) {
-            match job {
-                Job::Metrics(mut points) => {
-                    let mut records = 1;
-                    while points.len() < BATCH {
-                        match self.jobs.try_recv() {
-                            Ok(Job::Metrics(more)) => {
-                                records += 1;
-                                points.extend(more);
-                            }
-                            Ok(other) => {
-                                next = Some(other);
-                                break;
-                            }
-                            Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-                        }
-                    }
-                    self.send_points(run, &points, records);
-                }
-                Job::Artifact(path) => self.put_file(run, "", &path),
+        while let Ok(mut points) = self.jobs.recv() {
+            let mut records = 1;
+            while points.len() < BATCH
+                && let Ok(more) = self.jobs.try_recv()
+            {
+                records += 1;
+                points.extend(more);
             }
+            self.send_points(run, &points, records);
         }
     }
 

@@ -87,11 +87,6 @@ fn entries<const WIDTH: usize>(
                 let high = if k + 1 < depth.end { rounded(entry(k + 1)) } else { 0 };
                 to[unit * WIDTH] = rounded(entry(k)) | high << 16;
             }
-        } else if a.col == 1 {
-            let row = &a.values[row * a.row..][depth.clone()];
-            for (to, x) in to.iter_mut().step_by(WIDTH).zip(row) {
-                *to = x.to_bits();
-            }
         } else {
             for (unit, k) in depth.clone().enumerate() {
                 to[unit * WIDTH] = entry(k).to_bits();

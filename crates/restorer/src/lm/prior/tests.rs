@@ -135,7 +135,7 @@ fn bits_are_those_of_the_whole_pass() {
             -f64::from(ln[usize::from(symbol)]) / std::f64::consts::LN_2
         })
         .sum();
-    assert!((bits(&prior, text) - expected).abs() < 1e-2 * expected);
+    assert!((bits(&prior, text) - expected).abs() < 1e-4 * expected);
 }
 
 #[test]
