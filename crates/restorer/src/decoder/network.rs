@@ -5,8 +5,8 @@ use candle_core::{DType, Device, Result, Tensor};
 use super::config::DecoderConfig;
 use crate::error::RestoreError;
 use crate::layers::{
-    Activation, AttentionShape, Branches, Embedding, Init, KvCache, Linear, Params, Pass, RmsNorm, Rope,
-    Tape, attention, branch_attention, gated,
+    Activation, AttentionShape, Embedding, Init, KvCache, KvPath, Linear, Params, Pass, RmsNorm, Rope, Tape,
+    attention, gated, path_attention,
 };
 
 /// A decoder: tokens in, logits out.
@@ -143,9 +143,8 @@ impl Decoder {
         self.norm.forward(&x)
     }
 
-    /// Hidden states of the next tokens of several continuations of one text, one each, and for each layer their rotated keys
-    /// beside values, `[continuations, 2 · kv_heads · head_dim]`. `positions` are their places in their texts; `seen` says for
-    /// each layer what stands before them.
+    /// Hidden states of the next tokens of several texts, one each, and for each layer their rotated keys beside values,
+    /// `[texts, 2 · kv_heads · head_dim]`. `positions` are their places in their texts; `paths` is what stands before them.
     ///
     /// # Errors
     /// If the shapes do not fit, or the tensor library fails.
@@ -153,7 +152,7 @@ impl Decoder {
         &self,
         tokens: &[u32],
         positions: &[usize],
-        seen: &[Branches],
+        paths: &[KvPath<'_>],
     ) -> Result<(Tensor, Vec<Tensor>)> {
         let quiet = &Pass::plain();
         let places: Vec<_> = positions.iter().map(|&position| position..position + 1).collect();
@@ -161,10 +160,10 @@ impl Decoder {
         let heads = (self.config.num_heads, self.config.num_kv_heads);
         let mut x = self.embedding.forward(tokens)?.to_dtype(self.dtype)?;
         let mut rows = Vec::with_capacity(self.layers.len());
-        for (layer, branches) in self.layers.iter().zip(seen) {
+        for (number, layer) in self.layers.iter().enumerate() {
             x = layer.forward(&x, &self.config, &rope, quiet, |q, kv| {
                 rows.push(kv.clone());
-                branch_attention(q, kv, branches, heads)
+                path_attention(q, kv, paths, number, heads)
             })?;
             x = x.detach();
         }

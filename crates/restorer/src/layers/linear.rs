@@ -1,5 +1,7 @@
 //! Affine maps, with the low-rank updates of `LoRA` where the parameters say so.
 
+use std::sync::{Arc, OnceLock};
+
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Storage, Tensor};
 
@@ -7,7 +9,7 @@ use super::adapter::Adapter;
 use super::kernel::{has_kernel, slice, with_values};
 use super::params::{Init, Params};
 use super::pass::Pass;
-use super::product::{Operands, View, matmul};
+use super::product::{Operands, PackedMatrix, View, matmul};
 use crate::error::RestoreError;
 
 /// y = x Wᵀ (+ b) (+ a low-rank update), with `weight` `[out, in]` as in the Hugging Face layout.
@@ -17,7 +19,12 @@ pub struct Linear {
     bias: Option<Tensor>,
     frozen: bool,
     adapter: Option<Adapter>,
+    /// A frozen weight as products with few rows read it, once there is one: as much memory again.
+    packed: Arc<OnceLock<Option<PackedMatrix>>>,
 }
+
+/// Rows up to which a frozen weight is packed once and kept: so few are the next tokens of texts that are written.
+const FEW_ROWS: usize = 64;
 
 impl Linear {
     /// Reads or makes `weight`.
@@ -31,7 +38,8 @@ impl Linear {
         init: Init,
     ) -> std::result::Result<Self, RestoreError> {
         let weight = params.get("weight", &[output, input], init)?;
-        Ok(Self { weight, bias: None, frozen: params.is_frozen(), adapter: params.adapter(input, output)? })
+        let adapter = params.adapter(input, output)?;
+        Ok(Self { adapter, ..Self::of_weight(weight, params.is_frozen()) })
     }
 
     /// Reads or makes `weight` and `bias` (zero at first).
@@ -50,7 +58,7 @@ impl Linear {
 
     /// With a weight that is there already, as a tied output layer has it.
     pub fn of_weight(weight: Tensor, frozen: bool) -> Self {
-        Self { weight, bias: None, frozen, adapter: None }
+        Self { weight, bias: None, frozen, adapter: None, packed: Arc::default() }
     }
 
     /// `[n, in]` → `[n, out]`, in the type of `x`.
@@ -58,7 +66,10 @@ impl Linear {
     /// # Errors
     /// If the shapes do not fit.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let mut y = product(x, &self.weight, self.frozen, pass.operands())?;
+        let mut y = match self.packed(x, pass.operands())? {
+            Some(packed) => x.contiguous()?.apply_op1_no_bwd(&FewRows { weight: &self.weight, packed })?,
+            None => product(x, &self.weight, self.frozen, pass.operands())?,
+        };
         if let Some(bias) = &self.bias {
             y = y.broadcast_add(&bias.to_dtype(y.dtype())?)?;
         }
@@ -66,6 +77,24 @@ impl Linear {
             Some(adapter) => y + adapter.forward(x, pass)?,
             None => Ok(y),
         }
+    }
+
+    /// The packed weight, where one serves `x`, and no gradient is asked for.
+    fn packed(&self, x: &Tensor, operands: Operands) -> Result<Option<&PackedMatrix>> {
+        let (rows, (output, input)) = (x.dim(0)?, self.weight.dims2()?);
+        let serves = self.frozen && rows <= FEW_ROWS && !x.track_op() && operands == Operands::Float32;
+        if !serves || !has_kernel(x) || !has_kernel(&self.weight) || x.dim(1)? != input {
+            return Ok(None);
+        }
+        let known = self.packed.get();
+        if known.is_none() {
+            let packed = with_values(&self.weight, |w| {
+                PackedMatrix::new(operands, (input, output), View { values: w, row: 1, col: input })
+            })?;
+            // Whoever was faster has packed the same.
+            let _ = self.packed.set(packed);
+        }
+        Ok(self.packed.get().and_then(Option::as_ref))
     }
 
     /// Several maps of the same `x`, their outputs side by side: `[n, in]` → `[n, Σ out]`. Where `x` has rows enough, their
@@ -106,6 +135,12 @@ struct Product {
 struct FrozenProduct {
     weight: Tensor,
     operands: Operands,
+}
+
+/// x Wᵀ for a packed W.
+struct FewRows<'w> {
+    weight: &'w Tensor,
+    packed: &'w PackedMatrix,
 }
 
 /// x Wᵀ on any device, by the library.
@@ -237,6 +272,20 @@ impl CustomOp1 for FrozenProduct {
     }
 }
 
+impl CustomOp1 for FewRows<'_> {
+    fn name(&self) -> &'static str {
+        "linear-few-rows"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (n, input) = xl.shape().dims2()?;
+        let output = self.weight.dim(0)?;
+        let mut out = vec![0.0; n * output];
+        self.packed.multiply(n, View { values: slice(x, xl)?, row: input, col: 1 }, &mut out);
+        Ok((CpuStorage::F32(out), (n, output).into()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::check::{assert_gradients, assert_same, random};
@@ -251,6 +300,18 @@ mod tests {
         let weight = inputs[1].clone();
         let frozen = |v: &[Tensor]| product(&v[0], &weight, true, Operands::Float32);
         assert_same(frozen, |v| v[0].matmul(&weight.t()?), &inputs[..1], 1e-5);
+    }
+
+    #[test]
+    fn few_rows_of_a_frozen_map_have_the_bits_of_many() {
+        let map = Linear::of_weight(random(&[40, 70], 1), true);
+        let x = random(&[FEW_ROWS + 1, 70], 2);
+        let all: Vec<Vec<f32>> = map.forward(&x, &Pass::plain()).unwrap().to_vec2().unwrap();
+        for rows in [1, 5, FEW_ROWS] {
+            let few = map.forward(&x.narrow(0, 0, rows).unwrap(), &Pass::plain()).unwrap();
+            assert_eq!(few.to_vec2::<f32>().unwrap(), all[..rows]);
+        }
+        assert!(map.forward(&random(&[2, 69], 3), &Pass::plain()).is_err());
     }
 
     #[test]

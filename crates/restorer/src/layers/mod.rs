@@ -28,7 +28,7 @@ mod rope;
 pub use adapter::Adapter;
 pub use attention::{AttentionShape, DistanceBias, attention};
 pub use block::{Block, BlockConfig};
-pub use branch::{Branches, branch_attention};
+pub use branch::{KvBlock, KvPath, path_attention};
 pub use cache::KvCache;
 pub use cross_entropy::cross_entropy_sum;
 pub use embedding::Embedding;

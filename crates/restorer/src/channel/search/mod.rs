@@ -280,6 +280,10 @@ impl<'t, P: Prior> Search<'t, P> {
             self.best.push(best);
         } else {
             let node = node as usize;
+            if best > self.best[node] {
+                // The states are equal; where a prior forgets what is far back, the better path's is kept.
+                self.states[node] = one.state;
+            }
             let known = &mut self.lattice.best[node * lanes..][..lanes];
             known.iter_mut().zip(&self.lanes).for_each(|(known, lane)| *known = known.max(*lane));
             self.best[node] = self.best[node].max(best);

@@ -8,6 +8,7 @@ mod softmax;
 use candle_core::{Result, Tensor};
 
 pub use bias::DistanceBias;
+pub(super) use softmax::softmax_rows;
 
 use super::kernel::has_kernel;
 use super::pass::Pass;

@@ -4,7 +4,7 @@ use super::super::kernel::exp;
 
 /// Softmax of each row over its first `seen(row)` entries; the rest becomes 0.
 #[multiversion::multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-pub(super) fn softmax_rows(scores: &mut [f32], width: usize, first_seen: usize, growth: usize) {
+pub(in super::super) fn softmax_rows(scores: &mut [f32], width: usize, first_seen: usize, growth: usize) {
     for (i, row) in scores.chunks_exact_mut(width).enumerate() {
         let (seen, hidden) = row.split_at_mut(first_seen + i * growth);
         let mut largest = [f32::NEG_INFINITY; 16];

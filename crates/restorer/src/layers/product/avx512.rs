@@ -7,6 +7,7 @@ use std::arch::x86_64::{
     _mm512_storeu_ps,
 };
 use std::cell::RefCell;
+use std::ops::Range;
 
 use super::pack::{pack, pack_rows};
 use super::{Operands, View};
@@ -35,18 +36,59 @@ fn has_float32() -> bool {
     is_x86_feature_detected!("avx512f")
 }
 
-/// Multiplies, if this CPU has the instructions; sizes and views are known to fit.
+/// The right operand of a product.
+#[derive(Clone, Copy)]
+pub(super) enum Right<'a> {
+    /// As it lies in memory.
+    View(View<'a>),
+    /// Packed before.
+    Packed(&'a PackedRight),
+}
+
+/// A right operand as the tiles read it, block by block of its depth.
+#[derive(Debug)]
+pub(super) struct PackedRight {
+    blocks: Vec<Vec<u32>>,
+    halves: bool,
+}
+
+impl PackedRight {
+    /// Packs a `k` × `n` matrix, if this CPU has the instructions.
+    pub(super) fn new(operands: Operands, (k, n): (usize, usize), b: View<'_>) -> Option<Self> {
+        let halves = operands == Operands::Bfloat16 && has_bfloat16();
+        has_float32().then(|| {
+            let block = |depth| {
+                let mut packed = Vec::new();
+                pack::<COLUMNS>(b.turned(), 0..n, depth, halves, &mut packed);
+                packed
+            };
+            Self { blocks: depths(k, halves).map(block).collect(), halves }
+        })
+    }
+}
+
+/// The blocks of a depth of `k`.
+fn depths(k: usize, halves: bool) -> impl Iterator<Item = Range<usize>> {
+    let depth = if halves { 2 * UNITS } else { UNITS };
+    (0..k).step_by(depth).map(move |first| first..k.min(first + depth))
+}
+
+/// Multiplies, if this CPU has the instructions; sizes and views are known to fit. A packed operand keeps the kind that it was
+/// packed for.
 pub(super) fn multiply(
     operands: Operands,
     sizes: (usize, usize, usize),
     a: View<'_>,
-    b: View<'_>,
+    b: Right<'_>,
     factor: f32,
     out: (&mut [f32], usize),
     accumulate: bool,
 ) -> bool {
     PACKED.with_borrow_mut(|packed| {
-        let halves = operands == Operands::Bfloat16 && has_bfloat16();
+        let halves = match b {
+            Right::View(_) => operands == Operands::Bfloat16 && has_bfloat16(),
+            Right::Packed(packed) => packed.halves,
+        };
         let by_rows = a.col == 1;
         let tile: Tile = match (halves, by_rows) {
             (true, true) => bfloat16_tile::<STRIDE, 1>,
@@ -68,21 +110,24 @@ type Tile = unsafe fn(&[u32], &[u32], f32, &mut [f32], usize, (usize, usize), bo
 /// All blocks of a product.
 fn blocks(
     (m, k, n): (usize, usize, usize),
-    (a, b): (View<'_>, View<'_>),
+    (a, b): (View<'_>, Right<'_>),
     factor: f32,
     (out, row): (&mut [f32], usize),
     accumulate: bool,
     [packed_left, packed_right]: &mut [Vec<u32>; 2],
     (tile, halves, by_rows): (Tile, bool, bool),
 ) {
-    let depth = if halves { 2 * UNITS } else { UNITS };
-    let right = View { values: b.values, row: b.col, col: b.row };
-    for k0 in (0..k).step_by(depth) {
-        let k1 = k.min(k0 + depth);
+    for (number, Range { start: k0, end: k1 }) in depths(k, halves).enumerate() {
         let units = if halves { (k1 - k0).div_ceil(2) } else { k1 - k0 };
-        let accumulate = accumulate || k0 > 0;
+        let accumulate = accumulate || number > 0;
         let left_panel = ROWS * if by_rows { STRIDE } else { units };
-        pack::<COLUMNS>(right, 0..n, k0..k1, halves, packed_right);
+        let packed_right: &[u32] = match b {
+            Right::View(b) => {
+                pack::<COLUMNS>(b.turned(), 0..n, k0..k1, halves, packed_right);
+                packed_right
+            }
+            Right::Packed(packed) => &packed.blocks[number],
+        };
         for m0 in (0..m).step_by(BLOCK_ROWS) {
             let m1 = m.min(m0 + BLOCK_ROWS);
             if by_rows {

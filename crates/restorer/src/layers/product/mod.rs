@@ -10,6 +10,9 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod pack;
 
+#[cfg(target_arch = "x86_64")]
+use avx512::{PackedRight, Right};
+
 /// A matrix inside a slice: entry (i, j) is at `i · row + j · col`.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
@@ -19,6 +22,12 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
+    /// Its transpose.
+    #[cfg(target_arch = "x86_64")]
+    fn turned(self) -> Self {
+        Self { row: self.col, col: self.row, ..self }
+    }
+
     fn holds(&self, rows: usize, cols: usize) -> bool {
         rows == 0 || cols == 0 || (rows - 1) * self.row + (cols - 1) * self.col < self.values.len()
     }
@@ -63,7 +72,7 @@ pub(super) fn matmul(
     assert!(a.holds(m, k) && b.holds(k, n) && (m - 1) * row + n <= out.len(), "matrix outside its slice");
     assert!(n <= row || m == 1, "rows of the result overlap");
     #[cfg(target_arch = "x86_64")]
-    if k > 0 && avx512::multiply(operands, (m, k, n), a, b, factor, (out, row), accumulate) {
+    if k > 0 && avx512::multiply(operands, (m, k, n), a, Right::View(b), factor, (out, row), accumulate) {
         return;
     }
     #[expect(
@@ -93,6 +102,36 @@ pub(super) fn matmul(
             false,
             gemm::Parallelism::None,
         );
+    }
+}
+
+/// A right operand that is packed once for many products: with few rows, packing is most of the work.
+#[derive(Debug)]
+pub(super) struct PackedMatrix {
+    #[cfg(target_arch = "x86_64")]
+    packed: PackedRight,
+    sizes: (usize, usize),
+}
+
+impl PackedMatrix {
+    /// Packs a `k` × `n` matrix; `None` where this CPU's kernel reads operands as they are.
+    pub(super) fn new(operands: Operands, (k, n): (usize, usize), b: View<'_>) -> Option<Self> {
+        assert!(b.holds(k, n), "matrix outside its slice");
+        #[cfg(target_arch = "x86_64")]
+        return PackedRight::new(operands, (k, n), b).map(|packed| Self { packed, sizes: (k, n) });
+        #[cfg(not(target_arch = "x86_64"))]
+        None
+    }
+
+    /// `out[i · n + j] = Σ_k a(i, k) b(k, j)`, with the bits of [`matmul`].
+    pub(super) fn multiply(&self, m: usize, a: View<'_>, out: &mut [f32]) {
+        let (k, n) = self.sizes;
+        assert!(a.holds(m, k) && m * n <= out.len(), "matrix outside its slice");
+        #[cfg(target_arch = "x86_64")]
+        if m > 0 && n > 0 {
+            let kind = Operands::Float32; // The packed operand knows its own.
+            avx512::multiply(kind, (m, k, n), a, Right::Packed(&self.packed), 1.0, (out, n), false);
+        }
     }
 }
 
@@ -131,6 +170,21 @@ mod tests {
                     }
                     assert!(out.chunks(row).all(|row| row[n..] == [0.5; 3]), "beyond the rows");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn packed_once_is_packed_each_time() {
+        for (m, k, n) in [(1, 600, 40), (12, 192, 384), (37, 1030, 3), (0, 3, 3)] {
+            let (a, b) = (values(&[m, k], 1), values(&[n, k], 2));
+            let (a, b) = (View { values: &a, row: k, col: 1 }, View { values: &b, row: 1, col: k });
+            for operands in [Operands::Float32, Operands::Bfloat16] {
+                let Some(packed) = PackedMatrix::new(operands, (k, n), b) else { return };
+                let (mut expected, mut found) = (vec![0.0; m * n], vec![0.5; m * n]);
+                matmul(operands, (m, k, n), a, b, 1.0, (&mut expected, n), false);
+                packed.multiply(m, a, &mut found);
+                assert_eq!(found, expected, "{operands:?} {m} × {k} × {n}");
             }
         }
     }

@@ -3,6 +3,12 @@
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use crate::layers::{KvBlock, KvPath};
+
+/// Tokens in which the ends of two texts agree that are followed as one: what differs so far back hardly matters for what comes,
+/// while every doubt would double the texts at hand for as long as it is open.
+const HISTORY: usize = 24;
+
 /// A text that begins somewhere, by its last token.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -10,7 +16,7 @@ pub(super) struct Node {
     pub(super) token: u32,
     /// Tokens before it.
     pub(super) depth: usize,
-    /// Of all tokens up to it.
+    /// Of the last [`HISTORY`] tokens up to it.
     key: u128,
     read: OnceLock<Read>,
     children: Mutex<Vec<(u32, Weak<Node>)>>,
@@ -19,24 +25,15 @@ pub(super) struct Node {
 /// What reading a token gives.
 #[derive(Clone, Debug)]
 pub(super) struct Read {
-    pub(super) block: Arc<Block>,
+    pub(super) block: Arc<KvBlock>,
     pub(super) row: usize,
     /// Of each symbol, ln of its probability in nats.
     pub(super) ln: Arc<[f32]>,
 }
 
-/// Keys beside values of tokens that were read together: for each layer `[tokens · width]`.
-#[derive(Debug)]
-pub(super) struct Block {
-    pub(super) layers: Vec<Vec<f32>>,
-    pub(super) width: usize,
-}
-
-impl Block {
-    /// One token's keys beside values in one layer.
-    pub(super) fn row(&self, layer: usize, row: usize) -> &[f32] {
-        &self.layers[layer][row * self.width..][..self.width]
-    }
+fn mixed(key: u128, token: u32) -> u128 {
+    let key = (key ^ u128::from(token + 1)).wrapping_mul(0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645);
+    key ^ (key >> 71)
 }
 
 impl Node {
@@ -46,11 +43,10 @@ impl Node {
     }
 
     fn after(parent: Option<Arc<Self>>, token: u32) -> Self {
-        // A multiplicative hash of 128 bits: no two texts of a search have the same.
-        let before = parent.as_ref().map_or(0, |parent| parent.key);
-        let key = (before ^ u128::from(token + 1)).wrapping_mul(0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645);
+        let before = std::iter::successors(parent.as_ref(), |node| node.parent.as_ref());
+        // A multiplicative hash of 128 bits: no two histories of a search have the same.
+        let key = before.map(|node| node.token).take(HISTORY - 1).fold(mixed(0, token), mixed);
         let depth = parent.as_ref().map_or(0, |parent| parent.depth + 1);
-        let key = key ^ (key >> 71);
         Self { parent, token, depth, key, read: OnceLock::new(), children: Mutex::default() }
     }
 
@@ -78,7 +74,27 @@ impl Node {
         let _ = self.read.set(read);
     }
 
-    /// It and what stands before it down to a depth, the last token first.
+    /// What stands before it, all of which has been read; `None` where something has not.
+    pub(super) fn before(&self) -> Option<KvPath<'_>> {
+        let mut path = KvPath::with_capacity(self.depth);
+        let mut at = self.parent.as_ref();
+        while let Some(node) = at {
+            let Read { block, row, .. } = node.read()?;
+            match path.last_mut() {
+                Some((last, tokens))
+                    if std::ptr::eq(*last, Arc::as_ptr(block)) && tokens.start == row + 1 =>
+                {
+                    tokens.start = *row;
+                }
+                _ => path.push((block, *row..row + 1)),
+            }
+            at = node.parent.as_ref();
+        }
+        path.reverse();
+        Some(path)
+    }
+
+    /// It and what stands before it, the last token first.
     pub(super) fn path(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
         std::iter::successors(Some(self), |node| node.parent.as_ref())
     }
@@ -95,13 +111,13 @@ impl Drop for Node {
     }
 }
 
-/// Where a decoder is in a text; equal after equal texts.
+/// Where a decoder is in a text; equal after texts whose last [`HISTORY`] tokens are equal.
 #[derive(Clone, Debug)]
 pub struct LmState(pub(super) Arc<Node>);
 
 impl PartialEq for LmState {
     fn eq(&self, other: &Self) -> bool {
-        self.0.key == other.0.key && self.0.depth == other.0.depth
+        self.0.key == other.0.key
     }
 }
 
