@@ -7,9 +7,9 @@ use finetune::Family;
 use finetune::track::TrackOptions;
 #[cfg(feature = "mlflow")]
 use finetune::track::{Mlflow, MlflowOptions, Registration};
-use restorer::DeviceChoice;
-use restorer::gguf::ImportType;
 use restorer::source::ModelName;
+use restorer::tagger::TableBits;
+use restorer::{DeviceChoice, WeightType};
 
 /// Trains and evaluates models that restore corrupted text.
 #[derive(Debug, Parser)]
@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     /// Turn a GGUF file (llama, qwen2, qwen3) into a checkpoint in the Hugging Face layout.
     Import(ImportArgs),
+    /// Write a checkpoint again with its weights in fewer bits, to ship it.
+    Export(ExportArgs),
 }
 
 /// Device and threads.
@@ -207,7 +209,27 @@ pub(crate) struct ImportArgs {
     pub(crate) tokenizer: Option<PathBuf>,
     /// Type of the weights: `float32`, `bfloat16` or `float16`.
     #[arg(long, default_value_t)]
-    pub(crate) dtype: ImportType,
+    pub(crate) dtype: WeightType,
+    /// Replace the checkpoint in --out.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+/// `finetune export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The checkpoint's directory: an autoregressive model, an adapter or a tagger.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Where the new one goes; it appears whole or not at all.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Type of the weights: `float32`, `bfloat16` or `float16`.
+    #[arg(long, default_value_t = WeightType::Bfloat16)]
+    pub(crate) dtype: WeightType,
+    /// Bits of a weight of a tagger's n-gram table, 4 or 8. Default: as they are.
+    #[arg(long, value_name = "4|8")]
+    pub(crate) table_bits: Option<TableBits>,
     /// Replace the checkpoint in --out.
     #[arg(long)]
     pub(crate) overwrite: bool,

@@ -21,13 +21,13 @@ use finetune::settings::EvaluateSettings;
 use finetune::train::{Existing, Outcome, TrainOptions};
 use finetune::workers::Workers;
 use finetune::{Family, FinetuneError, ModelSource, Stop, StopReason, data, train_recipe};
-use restorer::LoadOptions;
 use restorer::gguf::{ImportOptions, TokenizerOrigin, import};
 use restorer::lm::merge_adapter;
 use restorer::source::ModelName;
+use restorer::{ExportOptions, LoadOptions, export};
 use serde_json::Value;
 
-use crate::args::{Cli, Command, DeviceArgs, EvaluateArgs, ImportArgs, MergeArgs, TrainArgs};
+use crate::args::{Cli, Command, DeviceArgs, EvaluateArgs, ExportArgs, ImportArgs, MergeArgs, TrainArgs};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         Command::Merge(args) => run_merge(&args),
         Command::Evaluate(args) => run_evaluate(&args),
         Command::Import(args) => run_import(&args),
+        Command::Export(args) => run_export(&args),
     };
     result.unwrap_or_else(|error| {
         say(&format!("error: {}", corruptor::chain(error.as_ref())));
@@ -252,6 +253,13 @@ fn run_import(args: &ImportArgs) -> Result<ExitCode> {
         imported.parameters,
         args.dtype
     ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_export(args: &ExportArgs) -> Result<ExitCode> {
+    let options = ExportOptions { dtype: args.dtype, table_bits: args.table_bits, overwrite: args.overwrite };
+    export(&args.model, &args.out, &options)?;
+    say(&format!("{}: {} as {}", args.out.display(), args.model.display(), args.dtype));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,7 +10,7 @@
 //! - [`ensemble`] is a checkpoint of several: priors, and a tagger for a second opinion.
 //! - [`weights`] reads the tensors of a checkpoint in the Hugging Face layout, in one file or in shards.
 //! - [`source`] finds a model by its name, on this machine or on a hub.
-//! - [`gguf`] turns GGUF files into such checkpoints.
+//! - [`gguf`] turns GGUF files into such checkpoints; [`export`](export()) writes checkpoints with smaller weights.
 //! - [`train`] is what a family offers to a training loop, [`metrics`] how restorations are judged.
 
 mod bytes;
@@ -18,8 +18,10 @@ pub mod channel;
 pub mod checkpoint;
 pub mod decoder;
 mod device;
+mod directory;
 pub mod ensemble;
 mod error;
+mod export;
 pub mod gguf;
 pub mod layers;
 pub mod lm;
@@ -38,14 +40,17 @@ mod table;
 pub mod tagger;
 mod threads;
 pub mod train;
+mod weight_type;
 pub mod weights;
 mod windows;
 
 pub use bytes::SharedBytes;
 pub use device::DeviceChoice;
 pub use error::RestoreError;
+pub use export::{ExportOptions, export};
 pub use load::{LoadOptions, load, load_embedded};
 pub use part_prior::{PartPrior, PartState};
 pub use restorer::{Alternative, ModelInfo, Restoration, RestoreOptions, RestoreRequest, Restorer};
 pub use table::{RowTable, RowUse};
 pub use threads::keep_operations_on_their_thread;
+pub use weight_type::WeightType;

@@ -1,15 +1,15 @@
 //! The weights of a checkpoint in the Hugging Face layout, in one file or in shards.
 
-use std::collections::BTreeMap;
 #[cfg(feature = "hub")]
 use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Component, Path, PathBuf};
 
 use candle_core::safetensors::Load as _;
 use candle_core::{Device, Tensor};
-use safetensors::SafeTensors;
 use safetensors::tensor::{Metadata, TensorView};
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::Deserialize;
 
 use crate::bytes::SharedBytes;
@@ -71,6 +71,29 @@ pub fn open_file(path: &Path) -> Result<Weights, RestoreError> {
     Weights::single(path.to_owned())
 }
 
+/// A tensor on its way into a file.
+#[derive(Debug)]
+pub(crate) struct FileEntry {
+    pub(crate) name: String,
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Vec<usize>,
+    /// Little-endian.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl FileEntry {
+    fn view(&self) -> Result<(&String, TensorView<'_>), SafeTensorError> {
+        Ok((&self.name, TensorView::new(self.dtype, self.shape.clone(), &self.bytes)?))
+    }
+}
+
+/// A whole safetensors file; the error says what does not fit.
+pub(crate) fn tensor_file(entries: &[FileEntry]) -> Result<Vec<u8>, String> {
+    let views: Result<Vec<_>, _> = entries.iter().map(FileEntry::view).collect();
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    views.and_then(|views| safetensors::serialize(views, Some(metadata))).map_err(|e| e.to_string())
+}
+
 impl Weights {
     /// BLAKE3 of all files, in the order of their names.
     pub fn digest(&self) -> [u8; 32] {
@@ -108,7 +131,8 @@ impl Weights {
         self.shards.get(*self.shard_of.get(name)?)
     }
 
-    fn view(&self, name: &str) -> Option<candle_core::Result<TensorView<'_>>> {
+    /// The tensor `name` as it lies in its file.
+    pub(crate) fn view(&self, name: &str) -> Option<candle_core::Result<TensorView<'_>>> {
         let shard = self.shard(name)?;
         let info = shard.metadata.info(name)?;
         let (start, end) = info.data_offsets;

@@ -8,7 +8,8 @@ use candle_core::quantized::gguf_file::{self, Content, Value as Meta};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
 use corruptor::RecordStream;
-use restorer::gguf::{ImportOptions, ImportType, TokenizerOrigin, import};
+use restorer::WeightType;
+use restorer::gguf::{ImportOptions, TokenizerOrigin, import};
 use restorer::weights;
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
@@ -138,7 +139,7 @@ fn the_metadata_is_translated() {
 #[test]
 fn types_of_two_bytes_are_rounded_once() {
     let home = tempdir().unwrap();
-    for (dtype, wanted) in [(ImportType::Bfloat16, DType::BF16), (ImportType::Float16, DType::F16)] {
+    for (dtype, wanted) in [(WeightType::Bfloat16, DType::BF16), (WeightType::Float16, DType::F16)] {
         let out = home.path().join(dtype.name());
         let options = ImportOptions { dtype, ..ImportOptions::default() };
         import(&fixture("llama.gguf"), &out, &options).unwrap();
@@ -154,7 +155,7 @@ fn types_of_two_bytes_are_rounded_once() {
     model.put("output_norm.weight", &Tensor::new(&[1e6f32; 32], &Device::Cpu).unwrap());
     let path = home.path().join("large.gguf");
     model.write(&path);
-    let options = ImportOptions { dtype: ImportType::Float16, ..ImportOptions::default() };
+    let options = ImportOptions { dtype: WeightType::Float16, ..ImportOptions::default() };
     let error = import(&path, &home.path().join("large"), &options).unwrap_err().to_string();
     assert!(error.contains("output_norm.weight") && error.contains("bfloat16"), "{error}");
     assert!(!home.path().join("large").exists());

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::ImportType;
 use super::shape::{Architecture, Shape};
 use super::tokenizer::SpecialIds;
+use crate::weight_type::WeightType;
 
 /// The configuration of the network.
-pub(super) fn config_json(shape: &Shape, rope: &Value, special: SpecialIds, dtype: ImportType) -> Value {
+pub(super) fn config_json(shape: &Shape, rope: &Value, special: SpecialIds, dtype: WeightType) -> Value {
     let mut config = json!({
         "architectures": [shape.architecture.class()],
         "attention_dropout": 0.0,

@@ -4,7 +4,6 @@
 //! into `config.json` and `generation_config.json`, and takes or rebuilds the tokenizer.
 
 mod config;
-mod directory;
 mod file;
 mod pre_tokenizer;
 mod rope;
@@ -12,17 +11,14 @@ mod shape;
 mod tensors;
 mod tokenizer;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use candle_core::DType;
-
-use self::directory::WholeDirectory;
 use self::file::GgufFile;
 use self::shape::Shape;
 use crate::checkpoint::{CONFIG, WEIGHTS, write_json, write_whole};
+use crate::directory::WholeDirectory;
 use crate::error::RestoreError;
+use crate::weight_type::WeightType;
 
 /// The tokenizer, in the form of the `tokenizers` library.
 pub const TOKENIZER: &str = "tokenizer.json";
@@ -31,63 +27,13 @@ pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// Where a text begins and ends.
 pub const GENERATION_CONFIG: &str = "generation_config.json";
 
-/// Type of the imported weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ImportType {
-    /// 4 bytes a weight; every weight is exactly what the GGUF file says.
-    #[default]
-    Float32,
-    /// 2 bytes a weight, with the range of float32.
-    Bfloat16,
-    /// 2 bytes a weight, up to 65,504.
-    Float16,
-}
-
-impl ImportType {
-    /// Its name in `config.json` and on command lines.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Float32 => "float32",
-            Self::Bfloat16 => "bfloat16",
-            Self::Float16 => "float16",
-        }
-    }
-
-    fn dtype(self) -> DType {
-        match self {
-            Self::Float32 => DType::F32,
-            Self::Bfloat16 => DType::BF16,
-            Self::Float16 => DType::F16,
-        }
-    }
-}
-
-impl fmt::Display for ImportType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for ImportType {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name {
-            "float32" | "f32" => Ok(Self::Float32),
-            "bfloat16" | "bf16" => Ok(Self::Bfloat16),
-            "float16" | "f16" => Ok(Self::Float16),
-            _ => Err("known are float32, bfloat16 and float16".to_owned()),
-        }
-    }
-}
-
 /// How a GGUF file is imported.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
     /// A `tokenizer.json`; `None` takes the one beside the GGUF file, else rebuilds it from the metadata.
     pub tokenizer: Option<PathBuf>,
-    /// Type of the weights.
-    pub dtype: ImportType,
+    /// Type of the weights; float32 says exactly what the GGUF file says.
+    pub dtype: WeightType,
     /// Replace a checkpoint that is at the place already.
     pub overwrite: bool,
 }

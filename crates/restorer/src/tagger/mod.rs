@@ -20,6 +20,8 @@ use rayon::prelude::*;
 pub use config::{MODEL_TYPE, TaggerConfig};
 pub use decode::Logits;
 pub use labels::Example;
+pub use quantized::TableBits;
+pub(crate) use save::table_with;
 
 use crate::checkpoint::CheckpointFiles;
 use crate::device::DeviceChoice;

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
+use candle_core::safetensors::Load as _;
+use candle_core::{DType, Device, Tensor};
 use corruptor::UNICODE_VERSION;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::config::{MODEL_TYPE, TaggerConfig};
 use super::model::{BYTE_TABLE_NAME, NGRAM_TABLE_NAME};
-use super::quantized::{dequantize, quantize};
+use super::quantized::{TableBits, dequantize, dequantize_4, quantize, quantize_4};
 use super::{Tagger, features};
 use crate::checkpoint::{
     CONFIG, CheckpointFiles, RESTORER, RESTORER_VERSION, RestorerJson, WEIGHTS, write_json, write_whole,
@@ -18,6 +19,7 @@ use crate::checkpoint::{
 use crate::error::RestoreError;
 use crate::table::RowTable;
 use crate::train::{CheckpointMeta, Trainable as _};
+use crate::weights::{FileEntry, Weights, tensor_file};
 
 const NGRAM_SCALE_NAME: &str = "model.ngrams.scale";
 
@@ -58,38 +60,25 @@ pub(super) fn restorer_json(config: &TaggerConfig, meta: &CheckpointMeta) -> Res
 /// Dense weights and the byte table in float32, the n-gram table in 8 bits with a scale a row.
 fn weights(model: &Tagger) -> Result<Vec<u8>, RestoreError> {
     let floats = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-    let mut entries: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut entries: Vec<FileEntry> = Vec::new();
+    let mut add = |name: &str, dtype, shape, bytes| {
+        entries.push(FileEntry { name: name.to_owned(), dtype, shape, bytes });
+    };
     for (name, var) in model.parameters() {
         let values: Vec<f32> = var.flatten_all()?.to_vec1()?;
-        entries.push((name, Dtype::F32, var.dims().to_vec(), floats(&values)));
+        add(&name, Dtype::F32, var.dims().to_vec(), floats(&values));
     }
     for table in model.row_tables() {
         let shape = vec![table.rows(), table.dim()];
         if table.name() == NGRAM_TABLE_NAME {
             let (bytes, scales) = table.read(|weights| quantize(weights, table.dim()));
-            entries.push((
-                table.name().into(),
-                Dtype::I8,
-                shape,
-                bytes.into_iter().map(|b| b as u8).collect(),
-            ));
-            entries.push((NGRAM_SCALE_NAME.into(), Dtype::F32, vec![table.rows()], floats(&scales)));
+            add(table.name(), Dtype::I8, shape, bytes.into_iter().map(|b| b as u8).collect());
+            add(NGRAM_SCALE_NAME, Dtype::F32, vec![table.rows()], floats(&scales));
         } else {
-            entries.push((table.name().into(), Dtype::F32, shape, table.read(floats)));
+            add(table.name(), Dtype::F32, shape, table.read(floats));
         }
     }
-    let failed = |e: safetensors::SafeTensorError| RestoreError::Format {
-        path: WEIGHTS.into(),
-        message: e.to_string(),
-    };
-    let views = entries
-        .iter()
-        .map(|(name, dtype, shape, bytes)| {
-            TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name, view)).map_err(failed)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize(views, Some(metadata)).map_err(failed)
+    tensor_file(&entries).map_err(|message| RestoreError::Format { path: WEIGHTS.into(), message })
 }
 
 /// What a checkpoint holds.
@@ -111,7 +100,7 @@ pub(super) fn read(files: &CheckpointFiles) -> Result<Loaded, RestoreError> {
     let path = files.path(WEIGHTS);
     let format = |message: String| RestoreError::Format { path: path.clone(), message };
     let tensors = SafeTensors::deserialize(files.bytes(WEIGHTS)?).map_err(|e| format(e.to_string()))?;
-    let get = |name: &str, dtype: Dtype, shape: &[usize]| {
+    let get = |name: &str, shape: &[usize]| {
         let missing =
             |_| RestoreError::MissingTensor { path: path.clone(), name: name.into(), family: MODEL_TYPE };
         let view = tensors.tensor(name).map_err(missing)?;
@@ -119,22 +108,28 @@ pub(super) fn read(files: &CheckpointFiles) -> Result<Loaded, RestoreError> {
             let (found, wanted) = (view.shape().to_vec(), shape.to_vec());
             return Err(RestoreError::TensorShape { path: path.clone(), name: name.into(), found, wanted });
         }
-        if view.dtype() != dtype {
-            return Err(format(format!("tensor `{name}` is {:?}, expected {dtype:?}", view.dtype())));
-        }
         Ok(view)
     };
     let (rows, dim) = (config.table_rows, config.table_dim);
-    let bytes = floats(get(BYTE_TABLE_NAME, Dtype::F32, &[features::BYTE_ROWS, dim])?.data());
-    let scales = floats(get(NGRAM_SCALE_NAME, Dtype::F32, &[rows])?.data());
-    let ngrams = dequantize(get(NGRAM_TABLE_NAME, Dtype::I8, &[rows, dim])?.data(), &scales, dim);
+    let bytes = values(&get(BYTE_TABLE_NAME, &[features::BYTE_ROWS, dim])?)?;
+    let scales = values(&get(NGRAM_SCALE_NAME, &[rows])?)?;
+    let halves = tensors.tensor(NGRAM_TABLE_NAME).is_ok_and(|table| table.dtype() == Dtype::U8);
+    let table = get(NGRAM_TABLE_NAME, &[rows, if halves { dim / 2 } else { dim }])?;
+    let ngrams = match table.dtype() {
+        Dtype::I8 => dequantize(table.data(), &scales, dim),
+        Dtype::U8 if dim.is_multiple_of(2) => dequantize_4(table.data(), &scales, dim),
+        other => {
+            return Err(format(format!(
+                "tensor `{NGRAM_TABLE_NAME}` is {other:?}, expected I8, or U8 with two weights a byte"
+            )));
+        }
+    };
     let tables =
         vec![RowTable::new(BYTE_TABLE_NAME, dim, bytes), RowTable::new(NGRAM_TABLE_NAME, dim, ngrams)];
     let mut dense = HashMap::new();
     for (name, view) in tensors.tensors() {
-        if view.dtype() == Dtype::F32 && ![BYTE_TABLE_NAME, NGRAM_SCALE_NAME].contains(&name.as_str()) {
-            let tensor = Tensor::from_vec(floats(view.data()), view.shape(), &Device::Cpu)?;
-            dense.insert(name, tensor);
+        if ![BYTE_TABLE_NAME, NGRAM_TABLE_NAME, NGRAM_SCALE_NAME].contains(&name.as_str()) {
+            dense.insert(name, view.load(&Device::Cpu)?);
         }
     }
     Ok(Loaded { config, restorer, tables, dense })
@@ -160,6 +155,45 @@ fn read_config(files: &CheckpointFiles) -> Result<TaggerConfig, RestoreError> {
     Ok(config)
 }
 
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+/// The values of a tensor of floating-point numbers.
+fn values(view: &TensorView<'_>) -> candle_core::Result<Vec<f32>> {
+    view.load(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
+}
+
+/// The n-gram table of a tagger's checkpoint, and its scales, with so many bits a weight: entries of a safetensors file.
+pub(crate) fn table_with(weights: &Weights, bits: TableBits) -> Result<[FileEntry; 2], RestoreError> {
+    let missing = |name: &str| RestoreError::MissingTensor {
+        path: WEIGHTS.into(),
+        name: name.to_owned(),
+        family: MODEL_TYPE,
+    };
+    let get = |name: &str| weights.view(name).ok_or_else(|| missing(name));
+    let (table, scales) = (get(NGRAM_TABLE_NAME)??, values(&get(NGRAM_SCALE_NAME)??)?);
+    let format = |message: String| RestoreError::Format {
+        path: weights.path(NGRAM_TABLE_NAME).unwrap_or(Path::new(WEIGHTS)).to_owned(),
+        message,
+    };
+    let &[rows, width] = table.shape() else {
+        return Err(format(format!("`{NGRAM_TABLE_NAME}` is no table")));
+    };
+    let (dim, known) = match table.dtype() {
+        Dtype::U8 => (2 * width, dequantize_4(table.data(), &scales, 2 * width)),
+        _ => (width, dequantize(table.data(), &scales, width)),
+    };
+    let (dtype, width, bytes, scales) = match bits {
+        TableBits::Eight => {
+            let (bytes, scales) = quantize(&known, dim);
+            (Dtype::I8, dim, bytes.into_iter().map(|b| b as u8).collect(), scales)
+        }
+        TableBits::Four if dim.is_multiple_of(2) => {
+            let (bytes, scales) = quantize_4(&known, dim);
+            (Dtype::U8, dim / 2, bytes, scales)
+        }
+        TableBits::Four => return Err(format(format!("rows of {dim} weights do not fit into bytes of two"))),
+    };
+    let scales = scales.iter().flat_map(|scale| scale.to_le_bytes()).collect();
+    Ok([
+        FileEntry { name: NGRAM_TABLE_NAME.to_owned(), dtype, shape: vec![rows, width], bytes },
+        FileEntry { name: NGRAM_SCALE_NAME.to_owned(), dtype: Dtype::F32, shape: vec![rows], bytes: scales },
+    ])
 }

@@ -12,7 +12,7 @@ use crate::error::RestoreError;
 /// A directory under a temporary name beside its own, which it takes on [`commit`](Self::commit). Dropped before that, it
 /// vanishes.
 #[derive(Debug)]
-pub(super) struct WholeDirectory {
+pub(crate) struct WholeDirectory {
     temporary: TempDir,
     path: PathBuf,
 }
@@ -20,7 +20,7 @@ pub(super) struct WholeDirectory {
 impl WholeDirectory {
     /// Starts a directory that will be `path`; missing parents are made. Only an empty directory, or with `overwrite` a
     /// checkpoint, may be there.
-    pub(super) fn create(path: &Path, overwrite: bool) -> Result<Self, RestoreError> {
+    pub(crate) fn create(path: &Path, overwrite: bool) -> Result<Self, RestoreError> {
         check_replaceable(path, overwrite)?;
         let parent = parent(path);
         fs::create_dir_all(parent).map_err(failed(parent))?;
@@ -38,12 +38,12 @@ impl WholeDirectory {
     }
 
     /// Where to write until then.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.temporary.path()
     }
 
     /// Takes its own name; what was there is moved aside before and removed after.
-    pub(super) fn commit(self) -> Result<(), RestoreError> {
+    pub(crate) fn commit(self) -> Result<(), RestoreError> {
         let Self { temporary, path } = self;
         let aside = temporary.path().with_extension("old");
         let error = failed(&path);
