@@ -57,9 +57,9 @@ pub fn train_ensemble(options: &PriorOptions) -> Result<Option<Value>, FinetuneE
     let Some(mixture) = parts.mixture(&weights) else { return Ok(None) };
     let names: Vec<String> =
         parts.priors.iter().map(|(_, files)| files.path("").display().to_string()).collect();
-    for ((name, weight), prior) in names.iter().zip(&weights).zip(&priors) {
-        let cost =
-            reported(prior, &valid).map_or_else(String::new, |bits| format!(", alone {bits} bits per byte"));
+    let alone: Vec<Option<f64>> = priors.iter().map(|prior| reported(prior, &valid)).collect();
+    for ((name, weight), alone) in names.iter().zip(&weights).zip(&alone) {
+        let cost = alone.map_or_else(String::new, |bits| format!(", alone {bits} bits per byte"));
         (options.note)(&format!("{name}: weight {weight:.4}{cost}"));
     }
     let measured = [reported(&mixture, &valid), reported(&mixture, &test)];
@@ -72,10 +72,12 @@ pub fn train_ensemble(options: &PriorOptions) -> Result<Option<Value>, FinetuneE
     (options.note)(&format!("{:.1} s in all", begun.elapsed().as_secs_f64()));
     let recipe = options.recipe.clone().with_table_of("corrupt", &Recipe::of_corrupt(&channel)?)?;
     let metrics = json!({
-        "parts": parts.named(&weights).iter().map(|(part, files)| json!({
+        "parts": parts.named(&weights).iter().enumerate().map(|(index, (part, files))| json!({
             "directory": part.directory,
             "from": files.path(""),
             "weight": part.weight.map(|weight| rounded(weight, 4)),
+            // A tagger comes last, and gives texts no probability.
+            "valid_bits_per_byte": alone.get(index),
         })).collect::<Vec<_>>(),
         "valid_bits_per_byte": measured[0],
         "test_bits_per_byte": measured[1],

@@ -47,6 +47,18 @@ fn probabilities_of_all_symbols_sum_to_one() {
     assert!(next[0xC0].0.is_infinite());
 }
 
+#[test]
+fn texts_with_the_same_last_bytes_are_one_hypothesis() {
+    let prior = prior();
+    let after = |text: &str| {
+        text.bytes().fold(prior.start(), |state, byte| LmState(state.0.child(token(byte, prior.end))))
+    };
+    let (same, shorter) = ("the same for long enough", "he same for long enough");
+    assert_eq!(after(&format!("one {same}")), after(&format!("two or {same}")));
+    assert_ne!(after(&format!("1{shorter}")), after(&format!("2{shorter}")));
+    assert_ne!(after("ab"), after("ba"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
