@@ -115,15 +115,12 @@ pub(super) fn read(files: &CheckpointFiles) -> Result<Loaded, RestoreError> {
     let scales = values(&get(NGRAM_SCALE_NAME, &[rows])?)?;
     let halves = tensors.tensor(NGRAM_TABLE_NAME).is_ok_and(|table| table.dtype() == Dtype::U8);
     let table = get(NGRAM_TABLE_NAME, &[rows, if halves { dim / 2 } else { dim }])?;
-    let ngrams = match table.dtype() {
-        Dtype::I8 => dequantize(table.data(), &scales, dim),
-        Dtype::U8 if dim.is_multiple_of(2) => dequantize_4(table.data(), &scales, dim),
-        other => {
-            return Err(format(format!(
-                "tensor `{NGRAM_TABLE_NAME}` is {other:?}, expected I8, or U8 with two weights a byte"
-            )));
-        }
-    };
+    let (width, ngrams) = table_weights(&table, &scales).map_err(&format)?;
+    if width != dim {
+        return Err(format(format!(
+            "tensor `{NGRAM_TABLE_NAME}` has rows of {width} weights, table_dim is {dim}"
+        )));
+    }
     let tables =
         vec![RowTable::new(BYTE_TABLE_NAME, dim, bytes), RowTable::new(NGRAM_TABLE_NAME, dim, ngrams)];
     let mut dense = HashMap::new();
@@ -160,6 +157,19 @@ fn values(view: &TensorView<'_>) -> candle_core::Result<Vec<f32>> {
     view.load(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
 }
 
+/// The width of rows of the n-gram table, and its weights; the error says what does not fit.
+fn table_weights(table: &TensorView<'_>, scales: &[f32]) -> Result<(usize, Vec<f32>), String> {
+    match (table.dtype(), table.shape()) {
+        (Dtype::I8, &[rows, dim]) if rows == scales.len() => Ok((dim, dequantize(table.data(), scales, dim))),
+        (Dtype::U8, &[rows, half]) if rows == scales.len() => {
+            Ok((2 * half, dequantize_4(table.data(), scales, 2 * half)))
+        }
+        (dtype, shape) => Err(format!(
+            "tensor `{NGRAM_TABLE_NAME}` is {dtype:?} {shape:?}, expected rows of I8, or of U8 with two weights a byte, as many as scales"
+        )),
+    }
+}
+
 /// The n-gram table of a tagger's checkpoint, and its scales, with so many bits a weight: entries of a safetensors file.
 pub(crate) fn table_with(weights: &Weights, bits: TableBits) -> Result<[FileEntry; 2], RestoreError> {
     let missing = |name: &str| RestoreError::MissingTensor {
@@ -173,13 +183,8 @@ pub(crate) fn table_with(weights: &Weights, bits: TableBits) -> Result<[FileEntr
         path: weights.path(NGRAM_TABLE_NAME).unwrap_or(Path::new(WEIGHTS)).to_owned(),
         message,
     };
-    let &[rows, width] = table.shape() else {
-        return Err(format(format!("`{NGRAM_TABLE_NAME}` is no table")));
-    };
-    let (dim, known) = match table.dtype() {
-        Dtype::U8 => (2 * width, dequantize_4(table.data(), &scales, 2 * width)),
-        _ => (width, dequantize(table.data(), &scales, width)),
-    };
+    let (dim, known) = table_weights(&table, &scales).map_err(&format)?;
+    let rows = scales.len();
     let (dtype, width, bytes, scales) = match bits {
         TableBits::Eight => {
             let (bytes, scales) = quantize(&known, dim);
