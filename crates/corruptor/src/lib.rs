@@ -50,6 +50,7 @@ pub mod likelihood;
 #[cfg(feature = "parquet")]
 pub mod lock;
 mod nearest;
+mod offsets;
 mod op;
 mod pair;
 #[cfg(feature = "parquet")]
@@ -68,6 +69,7 @@ mod split;
 #[cfg(feature = "parquet")]
 pub mod store;
 mod walk;
+mod whole_graphemes;
 
 pub use alignment::align;
 pub use alphabet::{
@@ -87,6 +89,7 @@ pub use io_error::IoError;
 pub use law::{ChannelLaw, LengthLaw, LevelLaw};
 pub use likelihood::{Explanation, Likelihood, Score};
 pub use nearest::nearest_name;
+pub use offsets::OffsetUnit;
 pub use op::{EventOp, Op};
 pub use pair::{Pair, Passage};
 pub use passage::passages;
@@ -95,3 +98,4 @@ pub use recipe::{Recipe, RecipeError, TABLES};
 pub use settings::{CorruptSettings, OpSettings, SettingsError};
 pub use split::{Split, SplitShares, document_id, split_of};
 pub use walk::{EventSpan, Workspace};
+pub use whole_graphemes::widen_edits;
