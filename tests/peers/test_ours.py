@@ -134,6 +134,16 @@ def test_an_adapter_is_the_same_in_peft_and_so_is_the_merged_model(programs, tra
     same_likelihoods(programs, merged, model, f"the same merged, rslora {rslora}")
 
 
+def test_matrices_of_eight_bits_are_the_same_in_transformers(programs, train, tmp_path):
+    run, small, back = train("run", "llama"), tmp_path / "small", tmp_path / "back"
+    for model, out, options in [(run, small, ["--weight-bits", "8"]), (small, back, ["--dtype", "float32"])]:
+        subprocess.run([programs / "finetune", "export", "--model", model, "--out", out, *options], check=True)
+    model, report = AutoModelForCausalLM.from_pretrained(small, dtype=torch.float32, output_loading_info=True)
+    assert not report["missing_keys"]
+    assert not report["unexpected_keys"]
+    same_likelihoods(programs, back, model.eval(), "llama in 8 bits, exported here")
+
+
 def test_an_encoder_decoder_writes_the_same_in_transformers(programs, train):
     run = train("run", "t5")
     model, report = AutoModelForSeq2SeqLM.from_pretrained(run, output_loading_info=True)

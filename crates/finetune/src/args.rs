@@ -9,7 +9,7 @@ use finetune::track::TrackOptions;
 use finetune::track::{Mlflow, MlflowOptions, Registration};
 use restorer::source::ModelName;
 use restorer::tagger::TableBits;
-use restorer::{DeviceChoice, WeightType};
+use restorer::{ComputeType, DeviceChoice, WeightBits, WeightType};
 
 /// Trains and evaluates models that restore corrupted text.
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Merge(MergeArgs),
     /// Measure a model on pairs: CER before and after, exact matches, harm, with 95 % intervals.
     Evaluate(EvaluateArgs),
+    /// Learn on held-out pairs how probable a model's edits are, and keep it in its checkpoint.
+    Calibrate(CalibrateArgs),
     /// Turn a GGUF file (llama, qwen2, qwen3) into a checkpoint in the Hugging Face layout.
     Import(ImportArgs),
     /// Write a checkpoint again with its weights in fewer bits, to ship it.
@@ -175,6 +177,9 @@ pub(crate) struct EvaluateArgs {
     /// What an autoregressive model reads: a template with `{text}` in the place of the text. Default: the checkpoint's own.
     #[arg(long, value_name = "TEMPLATE")]
     pub(crate) prompt: Option<String>,
+    /// What an autoregressive model computes in on a CPU: `float32`, `int8`, or `auto`, as its checkpoint's matrices are.
+    #[arg(long, env = "REVERTANT_COMPUTE_TYPE", default_value_t)]
+    pub(crate) compute_type: ComputeType,
     /// Probability under which an edit is not applied. Default: the checkpoint's own.
     #[arg(long, value_parser = share)]
     pub(crate) min_confidence: Option<f32>,
@@ -215,6 +220,22 @@ pub(crate) struct ImportArgs {
     pub(crate) overwrite: bool,
 }
 
+/// `finetune calibrate`.
+#[derive(Debug, Args)]
+pub(crate) struct CalibrateArgs {
+    /// The checkpoint's directory; its `restorer.json` is written anew.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Pairs that the model has not learned from, and is not measured on: file or directory.
+    #[arg(long, env = "REVERTANT_VALID_PAIRS", default_value = "data/pairs/valid")]
+    pub(crate) pairs: PathBuf,
+    /// Take only so many pairs, evenly spaced.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) limit: Option<usize>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
 /// `finetune export`.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
@@ -227,6 +248,9 @@ pub(crate) struct ExportArgs {
     /// Type of the weights: `float32`, `bfloat16` or `float16`.
     #[arg(long, default_value_t = WeightType::Bfloat16)]
     pub(crate) dtype: WeightType,
+    /// Keep the matrices of an autoregressive model in 8 bits a weight; --dtype is for the rest.
+    #[arg(long, value_name = "8")]
+    pub(crate) weight_bits: Option<WeightBits>,
     /// Bits of a weight of a tagger's n-gram table, 4 or 8. Default: as they are.
     #[arg(long, value_name = "4|8")]
     pub(crate) table_bits: Option<TableBits>,

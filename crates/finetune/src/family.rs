@@ -127,7 +127,7 @@ pub fn train_recipe(mut options: TrainOptions, source: &ModelSource) -> Result<O
 /// Without threads of its own: the training loop's workers are the threads.
 fn tagger(options: &TrainOptions, source: &ModelSource) -> Result<Tagger, FinetuneError> {
     let config: TaggerConfig = options.recipe.table("model")?;
-    let load = LoadOptions { device: source.device, ..LoadOptions::default() };
+    let load = LoadOptions { device: source.device, raw_confidence: true, ..LoadOptions::default() };
     Ok(match &source.init {
         Some(checkpoint) => Tagger::load(checkpoint, &load)?,
         None => Tagger::random(&config, &load)?,
@@ -138,7 +138,8 @@ fn tagger(options: &TrainOptions, source: &ModelSource) -> Result<Tagger, Finetu
 fn language_model(options: &TrainOptions, source: &ModelSource) -> Result<LanguageModel, FinetuneError> {
     let settings: LmSettings = options.recipe.table("model")?;
     let train: TrainSettings = options.recipe.table("train")?;
-    let load = LoadOptions { device: source.device, name: source.name.clone(), ..LoadOptions::default() };
+    let name = source.name.clone();
+    let load = LoadOptions { device: source.device, raw_confidence: true, name, ..LoadOptions::default() };
     let compute = train.precision.compute(source.device == DeviceChoice::Cpu);
     Ok(match &source.init {
         Some(checkpoint) => LanguageModel::to_train(checkpoint, &settings, compute, &load)?,

@@ -1,34 +1,34 @@
 //! Which of a model's edits were right.
 
-use corruptor::{Edit, apply_edits, grapheme_count, grapheme_distance};
+use corruptor::{Edit, Pair, apply_edits, grapheme_count, grapheme_distance};
 use rayon::prelude::*;
 
 use crate::data::spread;
-use crate::evaluate::Restored;
+use crate::scores::Scored;
 
 /// Texts whose edits are judged at most, evenly spaced: each edit takes a distance.
 const TEXTS: usize = 2000;
 
 /// An edit that was applied.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct JudgedEdit {
+pub struct JudgedEdit {
     /// Its probability, as the model says.
-    pub(super) confidence: f32,
+    pub confidence: f32,
     /// Whether the text would have more errors without it.
-    pub(super) is_right: bool,
+    pub is_right: bool,
     /// Graphemes that it removes or puts, the larger number.
-    pub(super) graphemes: usize,
+    pub graphemes: usize,
 }
 
-/// The edits of `restored`, each judged by what the text would be without it alone.
-pub(super) fn judged_edits(restored: &[Restored]) -> Vec<JudgedEdit> {
-    let texts: Vec<&Restored> = spread(&restored.iter().collect::<Vec<_>>(), TEXTS);
-    texts.into_par_iter().flat_map_iter(judge).collect()
+/// The edits of restored pairs, each judged by what its text would be without it alone.
+pub fn judged_edits<'r>(restored: impl IntoIterator<Item = (&'r Pair, &'r Scored)>) -> Vec<JudgedEdit> {
+    let texts = spread(&restored.into_iter().collect::<Vec<_>>(), TEXTS);
+    texts.into_par_iter().flat_map_iter(|(pair, scored)| judge(pair, scored)).collect()
 }
 
-fn judge(restored: &Restored) -> Vec<JudgedEdit> {
-    let (original, corrupted) = (&restored.pair.original, &restored.pair.corrupted);
-    let edits = &restored.scored.edits;
+fn judge(pair: &Pair, scored: &Scored) -> Vec<JudgedEdit> {
+    let (original, corrupted) = (&pair.original, &pair.corrupted);
+    let edits = &scored.edits;
     let judged = |(index, edit): (usize, &Edit)| {
         let mut others = edits.clone();
         others.remove(index);
@@ -37,7 +37,7 @@ fn judge(restored: &Restored) -> Vec<JudgedEdit> {
         let removed = corrupted.get(edit.start..edit.end).map_or(0, grapheme_count);
         Some(JudgedEdit {
             confidence: edit.confidence,
-            is_right: grapheme_distance(original, &without) as u64 > restored.scored.counts.errors_after,
+            is_right: grapheme_distance(original, &without) as u64 > scored.counts.errors_after,
             graphemes: removed.max(grapheme_count(&edit.replacement)),
         })
     };
@@ -47,20 +47,16 @@ fn judge(restored: &Restored) -> Vec<JudgedEdit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scores::Scored;
     use corruptor::{Channel, CorruptSettings, Passage};
     use restorer::metrics::TextCounts;
 
-    fn restored(original: &str, corrupted: &str, edits: Vec<Edit>) -> Restored {
+    fn restored(original: &str, corrupted: &str, edits: Vec<Edit>) -> (Pair, Scored) {
         let passage = Passage { source: "s", doc_id: "d", start: 0, text: original };
         let clean = CorruptSettings { clean_share: 1.0, ..CorruptSettings::default() };
         let mut pair = Channel::new(&clean).unwrap().pair(&passage, 0);
         corrupted.clone_into(&mut pair.corrupted);
         let text = apply_edits(corrupted, &edits).unwrap();
-        Restored {
-            pair,
-            scored: Scored { counts: TextCounts::of(original, corrupted, &text), restored: text, edits },
-        }
+        (pair, Scored { counts: TextCounts::of(original, corrupted, &text), restored: text, edits })
     }
 
     #[test]
@@ -72,7 +68,8 @@ mod tests {
             confidence,
         };
         let edits = vec![edit(2, 3, "", 0.9), edit(5, 6, "xyz", 0.4)];
-        let judged = judged_edits(&[restored("the cat", "thhe cat", edits)]);
+        let (pair, scored) = restored("the cat", "thhe cat", edits);
+        let judged = judged_edits([(&pair, &scored)]);
         assert_eq!(
             judged,
             [

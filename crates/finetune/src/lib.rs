@@ -12,10 +12,12 @@
 
 mod allocator;
 pub mod batch;
+pub mod calibrate;
 pub mod data;
 mod error;
 pub mod evaluate;
 mod family;
+pub mod judged;
 pub mod optimizer;
 pub mod parallel;
 pub mod prior;

@@ -14,6 +14,7 @@ use clap::Parser;
 use corruptor::atomic::AtomicFile;
 use corruptor::resolve::load_channel;
 use corruptor::{Recipe, Split};
+use finetune::calibrate::calibrate_checkpoint;
 use finetune::evaluate::{EvaluateOptions, evaluate, html, table, update_card, write_plots};
 use finetune::parallel::Place;
 use finetune::prior::{PriorOptions, train_ensemble, train_prior};
@@ -27,7 +28,9 @@ use restorer::source::ModelName;
 use restorer::{ExportOptions, LoadOptions, export};
 use serde_json::Value;
 
-use crate::args::{Cli, Command, DeviceArgs, EvaluateArgs, ExportArgs, ImportArgs, MergeArgs, TrainArgs};
+use crate::args::{
+    CalibrateArgs, Cli, Command, DeviceArgs, EvaluateArgs, ExportArgs, ImportArgs, MergeArgs, TrainArgs,
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         }
         Command::Merge(args) => run_merge(&args),
         Command::Evaluate(args) => run_evaluate(&args),
+        Command::Calibrate(args) => run_calibrate(&args),
         Command::Import(args) => run_import(&args),
         Command::Export(args) => run_export(&args),
     };
@@ -193,10 +197,10 @@ fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
         &model,
         &LoadOptions {
             device: args.device.device,
-            threads: None,
+            compute_type: args.compute_type,
             channel,
             prompt: args.prompt.clone(),
-            name: None,
+            ..LoadOptions::default()
         },
     )?;
     let mut pairs = data::read_pairs(&args.pairs)?;
@@ -221,6 +225,32 @@ fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     if args.card {
         update_card(&model, &evaluation, &format!("`{}`", args.pairs.display()))?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
+    let threads = start_threads(args.device, 1)?;
+    let mut pairs = data::read_pairs(&args.pairs)?;
+    if let Some(limit) = args.limit {
+        pairs = data::spread(&pairs, limit);
+    }
+    let on_cpu = args.device.device == restorer::DeviceChoice::Cpu;
+    let workers = Workers::new(if on_cpu { threads } else { 1 })?;
+    let load = LoadOptions { device: args.device.device, ..LoadOptions::default() };
+    let Some(found) = calibrate_checkpoint(&args.model, &pairs, load, &workers)? else {
+        bail!("the model changes none of the {} pairs: there is nothing to learn from", pairs.len());
+    };
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    say(&format!(
+        "{}: {} edits, {} right; expected calibration error {} before, {} now, on the same edits (slope {:.3}, intercept {:.3})",
+        args.model.display(),
+        found.before.edits,
+        percent(found.before.precision),
+        percent(found.before.calibration_error),
+        percent(found.after.calibration_error),
+        found.calibration.slope,
+        found.calibration.intercept
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -257,7 +287,12 @@ fn run_import(args: &ImportArgs) -> Result<ExitCode> {
 }
 
 fn run_export(args: &ExportArgs) -> Result<ExitCode> {
-    let options = ExportOptions { dtype: args.dtype, table_bits: args.table_bits, overwrite: args.overwrite };
+    let options = ExportOptions {
+        dtype: args.dtype,
+        weight_bits: args.weight_bits,
+        table_bits: args.table_bits,
+        overwrite: args.overwrite,
+    };
     export(&args.model, &args.out, &options)?;
     say(&format!("{}: {} as {}", args.out.display(), args.model.display(), args.dtype));
     Ok(ExitCode::SUCCESS)

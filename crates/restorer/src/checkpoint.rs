@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::SharedBytes;
+use crate::calibration::Calibration;
 use crate::channel::Decoding;
 use crate::error::RestoreError;
 use crate::train::CheckpointMeta;
@@ -58,6 +59,9 @@ pub struct RestorerJson {
     pub max_rounds: usize,
     /// Edits less probable than this are not applied.
     pub min_confidence: f32,
+    /// Of a model that rewrites or proposes edits: from its own probability of an edit to the one that is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// Major, minor and update version of Unicode whose grapheme rules were in force.
     pub unicode: (u64, u64, u64),
     /// The resolved recipe, as TOML.
@@ -89,6 +93,7 @@ impl RestorerJson {
             normalization: "none".to_owned(),
             max_rounds: 1,
             min_confidence: meta.min_confidence,
+            calibration: None,
             unicode: UNICODE_VERSION,
             recipe: meta.recipe.clone(),
             prompt: None,
@@ -98,6 +103,22 @@ impl RestorerJson {
             metrics: meta.metrics.clone(),
         }
     }
+}
+
+/// Gives the checkpoint in `dir` another calibration, and leaves all else as it is.
+///
+/// # Errors
+/// If its `restorer.json` cannot be read or written.
+pub fn write_calibration(dir: &Path, calibration: Calibration) -> Result<(), RestoreError> {
+    let path = dir.join(RESTORER);
+    let bytes = std::fs::read(&path).map_err(|source| RestoreError::Io { path: path.clone(), source })?;
+    let mut json: RestorerJson = serde_json::from_slice(&bytes)
+        .map_err(|e| RestoreError::Format { path: path.clone(), message: e.to_string() })?;
+    match &mut json.decoding {
+        Some(decoding) => decoding.calibration = calibration,
+        None => json.calibration = Some(calibration),
+    }
+    write_json(&path, &json)
 }
 
 /// A part of an ensemble: a checkpoint of its own.

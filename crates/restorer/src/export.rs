@@ -13,6 +13,7 @@ use crate::directory::WholeDirectory;
 use crate::error::RestoreError;
 use crate::lm::Network;
 use crate::lora::{ADAPTER_CONFIG, ADAPTER_WEIGHTS};
+use crate::matrices::{self, WeightBits};
 use crate::tagger::{self, TableBits};
 use crate::weight_type::WeightType;
 use crate::weights::{self, FileEntry, Weights, tensor_file};
@@ -25,6 +26,8 @@ const CARD: &str = "README.md";
 pub struct ExportOptions {
     /// Type of the weights. What is no floating-point number stays as it is.
     pub dtype: WeightType,
+    /// Bits of the matrices of an autoregressive model; the rest is as `dtype` says. `None`: all is.
+    pub weight_bits: Option<WeightBits>,
     /// Bits of the n-gram table of a tagger; `None` leaves them.
     pub table_bits: Option<TableBits>,
     /// Replace a checkpoint that is at the place already.
@@ -48,7 +51,7 @@ pub fn export(model: &Path, out: &Path, options: &ExportOptions) -> Result<(), R
     let format = |message: String| RestoreError::Format { path: path.clone(), message };
     let mut json: Map<String, Value> =
         serde_json::from_slice(&read(&path)?).map_err(|e| format(e.to_string()))?;
-    let family = json.get("model_type").and_then(Value::as_str).unwrap_or_default();
+    let family = json.get("model_type").and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut entries = Vec::new();
     match options.table_bits {
         Some(bits) if family == tagger::MODEL_TYPE => entries.extend(tagger::table_with(&source, bits)?),
@@ -60,15 +63,27 @@ pub fn export(model: &Path, out: &Path, options: &ExportOptions) -> Result<(), R
             "model_type is \"{family}\", whose weights have one form; autoregressive models, adapters and taggers have several"
         )));
     }
-    for name in source
-        .names()
-        .filter(|name| entries.iter().all(|done: &FileEntry| done.name != *name))
-        .collect::<Vec<_>>()
-    {
-        entries.push(entry(&source, name)?);
+    if options.weight_bits.is_some() && (is_adapter || family == tagger::MODEL_TYPE) {
+        let message = "has no matrices to keep in 8 bits; --weight-bits is for whole autoregressive models";
+        return Err(format(message.to_owned()));
+    }
+    let is_model = !is_adapter && family != tagger::MODEL_TYPE;
+    if is_model {
+        matrices::take_description(&mut json, &path)?;
+    }
+    let is_done = |entries: &[FileEntry], name: &str| entries.iter().any(|done| done.name == name);
+    for name in source.names() {
+        if is_done(&entries, name) || is_model && matrices::is_scale(&source, name) {
+            continue;
+        }
+        entries.push(entry(&source, name, is_model)?);
     }
     for entry in &mut entries {
-        convert(entry, options.dtype).map_err(&format)?;
+        let is_shrunk = options.weight_bits.is_some() && matrices::is_map(entry);
+        convert(entry, if is_shrunk { WeightType::Float32 } else { options.dtype }).map_err(&format)?;
+    }
+    if options.weight_bits.is_some() {
+        matrices::shrink(&mut entries, &mut json);
     }
     let directory = WholeDirectory::create(out, options.overwrite)?;
     let place = |name: &str| directory.path().join(name);
@@ -91,10 +106,16 @@ fn read(path: &Path) -> Result<Vec<u8>, RestoreError> {
     std::fs::read(path).map_err(|source| RestoreError::Io { path: path.to_owned(), source })
 }
 
-/// A tensor as it is.
-fn entry(source: &Weights, name: &str) -> Result<FileEntry, RestoreError> {
+/// A tensor as its file has it; of a model, a matrix of 8 bits in float32.
+fn entry(source: &Weights, name: &str, is_model: bool) -> Result<FileEntry, RestoreError> {
     let missing = || candle_core::Error::Msg(format!("tensor `{name}` is gone"));
     let view = source.view(name).ok_or_else(missing)??;
+    if is_model && view.dtype() == Dtype::I8 {
+        let tensor = matrices::tensor(source, name).ok_or_else(missing)??;
+        let bytes = View::data(&&tensor).into_owned();
+        let (dtype, shape) = (View::dtype(&&tensor), tensor.dims().to_vec());
+        return Ok(FileEntry { name: name.to_owned(), dtype, shape, bytes });
+    }
     let (dtype, shape, bytes) = (view.dtype(), view.shape().to_vec(), view.data().to_vec());
     Ok(FileEntry { name: name.to_owned(), dtype, shape, bytes })
 }

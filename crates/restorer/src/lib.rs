@@ -14,8 +14,10 @@
 //! - [`train`] is what a family offers to a training loop, [`metrics`] how restorations are judged.
 
 mod bytes;
+mod calibration;
 pub mod channel;
 pub mod checkpoint;
+mod compute_type;
 pub mod decoder;
 mod device;
 mod directory;
@@ -27,11 +29,13 @@ pub mod layers;
 pub mod lm;
 mod load;
 pub mod lora;
+mod matrices;
 pub mod metrics;
 pub mod mixture;
 pub mod ngram;
 mod part_prior;
 pub mod prior;
+mod quantized;
 mod restorer;
 mod rounds;
 pub mod source;
@@ -45,10 +49,13 @@ pub mod weights;
 mod windows;
 
 pub use bytes::SharedBytes;
+pub use calibration::Calibration;
+pub use compute_type::ComputeType;
 pub use device::DeviceChoice;
 pub use error::RestoreError;
 pub use export::{ExportOptions, export};
 pub use load::{LoadOptions, load, load_embedded};
+pub use matrices::WeightBits;
 pub use part_prior::{PartPrior, PartState};
 pub use restorer::{Alternative, ModelInfo, Restoration, RestoreOptions, RestoreRequest, Restorer};
 pub use table::{RowTable, RowUse};

@@ -7,6 +7,7 @@ use corruptor::CorruptSettings;
 
 use crate::channel::ChannelRestorer;
 use crate::checkpoint::{CONFIG, CheckpointFiles};
+use crate::compute_type::ComputeType;
 use crate::device::DeviceChoice;
 use crate::ensemble;
 use crate::error::RestoreError;
@@ -23,10 +24,16 @@ pub struct LoadOptions {
     pub device: DeviceChoice,
     /// Threads of the model on the CPU; `None` takes one a core.
     pub threads: Option<usize>,
+    /// What an autoregressive model computes in. Other families compute in float32.
+    pub compute_type: ComputeType,
     /// The channel that a prior decodes; `None` takes the checkpoint's own. Other families know no channel.
     pub channel: Option<Arc<CorruptSettings>>,
     /// What an autoregressive model reads, with `{text}` in the place of the text; `None` takes the checkpoint's own.
     pub prompt: Option<String>,
+    /// An autoregressive model writes one token a pass, instead of verifying what its input proposes; the output is the same.
+    pub no_drafts: bool,
+    /// Tell probabilities of edits as the model says them, without the checkpoint's calibration; what learns needs another one.
+    pub raw_confidence: bool,
     /// How the model was named, where that is not its directory: an adapter that is trained on it keeps the name.
     pub name: Option<ModelName>,
 }

@@ -1,4 +1,4 @@
-//! Table rows in 8 or 4 bits with a scale a row.
+//! Rows of weights in 8 or 4 bits with a scale a row.
 
 use std::str::FromStr;
 
@@ -30,7 +30,7 @@ const MOST: f32 = 7.0;
 const CUTS: [f32; 5] = [1.0, 0.85, 0.7, 0.6, 0.5];
 
 /// Rows of `dim` weights as (8-bit weights, scales): weight = byte · scale, scale = largest magnitude / 127.
-pub(super) fn quantize(weights: &[f32], dim: usize) -> (Vec<i8>, Vec<f32>) {
+pub(crate) fn quantize(weights: &[f32], dim: usize) -> (Vec<i8>, Vec<f32>) {
     let mut bytes = Vec::with_capacity(weights.len());
     let mut scales = Vec::with_capacity(weights.len() / dim);
     for row in weights.chunks_exact(dim) {
@@ -43,13 +43,13 @@ pub(super) fn quantize(weights: &[f32], dim: usize) -> (Vec<i8>, Vec<f32>) {
 }
 
 /// The weights that [`quantize`] kept.
-pub(super) fn dequantize(bytes: &[u8], scales: &[f32], dim: usize) -> Vec<f32> {
+pub(crate) fn dequantize(bytes: &[u8], scales: &[f32], dim: usize) -> Vec<f32> {
     let rows = bytes.chunks_exact(dim).zip(scales);
     rows.flat_map(|(row, scale)| row.iter().map(move |&b| f32::from(b.cast_signed()) * scale)).collect()
 }
 
 /// Rows of an even number of weights in 4 bits, each with the scale of [`CUTS`] that is least wrong.
-pub(super) fn quantize_4(weights: &[f32], dim: usize) -> (Vec<u8>, Vec<f32>) {
+pub(crate) fn quantize_4(weights: &[f32], dim: usize) -> (Vec<u8>, Vec<f32>) {
     let mut bytes = Vec::with_capacity(weights.len() / 2);
     let mut scales = Vec::with_capacity(weights.len() / dim);
     for row in weights.chunks_exact(dim) {
@@ -68,7 +68,7 @@ pub(super) fn quantize_4(weights: &[f32], dim: usize) -> (Vec<u8>, Vec<f32>) {
 }
 
 /// The weights that [`quantize_4`] kept.
-pub(super) fn dequantize_4(bytes: &[u8], scales: &[f32], dim: usize) -> Vec<f32> {
+pub(crate) fn dequantize_4(bytes: &[u8], scales: &[f32], dim: usize) -> Vec<f32> {
     let rows = bytes.chunks_exact(dim / 2).zip(scales);
     let weight = |half: u8, scale: f32| (f32::from(half) - 8.0) * scale;
     rows.flat_map(|(row, &scale)| {

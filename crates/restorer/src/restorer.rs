@@ -73,6 +73,8 @@ pub struct Restoration {
     pub edits: Vec<Edit>,
     /// Probability that the model gives to all of its decisions in the last round over the text, in [0, 1].
     pub confidence: f32,
+    /// Whether the confidences of the edits were held to held-out pairs; else they are what the model says of itself.
+    pub calibrated: bool,
     /// Passes of the model over (parts of) the text.
     pub passes: usize,
     /// Other originals, the most probable first, as many as were asked for at most.
@@ -101,6 +103,8 @@ pub struct ModelInfo {
     pub window_bytes: usize,
     /// The checkpoint's own confidence threshold.
     pub min_confidence: f32,
+    /// Whether confidences were held to held-out pairs; else they are what the model says of itself.
+    pub calibrated: bool,
 }
 
 /// Restores texts.

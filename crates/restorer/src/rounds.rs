@@ -6,8 +6,9 @@
 
 use std::ops::Range;
 
-use corruptor::{Edit, apply_edits, compose_edits, minimize_edits};
+use corruptor::{Edit, apply_edits, compose_edits, minimize_edits, widen_edits};
 
+use crate::calibration::Calibration;
 use crate::error::RestoreError;
 use crate::restorer::{Restoration, RestoreRequest};
 use crate::windows::WindowSize;
@@ -30,6 +31,8 @@ pub(crate) struct WindowEdits {
     pub(crate) edits: Vec<Edit>,
     /// Log-probability of all decisions in the core.
     pub(crate) ln_probability: f64,
+    /// Passes of the model that it took.
+    pub(crate) passes: usize,
 }
 
 /// Sizes and defaults of a restoration.
@@ -41,6 +44,16 @@ pub(crate) struct RoundLimits {
     pub(crate) max_rounds: usize,
     /// Threshold where the request names none.
     pub(crate) min_confidence: f32,
+    /// From the model's probability of an edit to that which a restoration tells, and a threshold is held to.
+    pub(crate) calibration: Option<Calibration>,
+}
+
+impl RoundLimits {
+    /// The least probability of an edit that is applied, as the model says it.
+    fn threshold(&self, request: &RestoreRequest) -> f32 {
+        let told = request.options.min_confidence.unwrap_or(self.min_confidence);
+        self.calibration.map_or(told, |calibration| calibration.said(f64::from(told)) as f32)
+    }
 }
 
 /// A core and what became of it.
@@ -82,16 +95,10 @@ pub(crate) fn restore(
         }
         let proposals = propose(&windows)?;
         for (((text, core), window), proposal) in places.into_iter().zip(windows).zip(proposals) {
-            let threshold = requests[text].options.min_confidence.unwrap_or(limits.min_confidence);
-            texts[text][core].accept(window, proposal, threshold, &protected[text]);
+            texts[text][core].accept(window, proposal, limits.threshold(&requests[text]), &protected[text]);
         }
     }
-    let threshold = |r: &RestoreRequest| r.options.min_confidence.unwrap_or(limits.min_confidence);
-    Ok(requests
-        .iter()
-        .zip(texts)
-        .map(|(request, cores)| finish(request, cores, threshold(request)))
-        .collect())
+    Ok(requests.iter().zip(texts).map(|(request, cores)| finish(request, cores, limits)).collect())
 }
 
 impl Core {
@@ -106,7 +113,7 @@ impl Core {
         let edits: Vec<Edit> = edits.filter(|edit| !touches(edit)).collect();
         self.looked_at = Some(window);
         self.ln_probability = proposal.ln_probability;
-        self.passes += 1;
+        self.passes += proposal.passes;
         // Edits of a window lie inside its core and are sorted, so they always fit.
         if let Ok(text) = apply_edits(&self.text, &edits) {
             self.edits = compose_edits(&self.text, &self.edits, &edits);
@@ -183,7 +190,8 @@ fn window(cores: &[Core], at: usize, limits: &RoundLimits) -> Window {
 }
 
 /// Joins the cores' edits into edits over the input; those under the threshold after all rounds are not applied.
-fn finish(request: &RestoreRequest, cores: Vec<Core>, threshold: f32) -> Restoration {
+fn finish(request: &RestoreRequest, cores: Vec<Core>, limits: &RoundLimits) -> Restoration {
+    let threshold = limits.threshold(request);
     let ln_probability: f64 = cores.iter().map(|c| c.ln_probability).sum();
     let passes = cores.iter().map(|c| c.passes).sum();
     let mut edits: Vec<Edit> = Vec::new();
@@ -193,13 +201,25 @@ fn finish(request: &RestoreRequest, cores: Vec<Core>, threshold: f32) -> Restora
             edits.push(Edit { start: edit.start + offset, end: edit.end + offset, ..edit });
         }
     }
-    let edits = minimize_edits(&request.text, edits);
+    let mut edits = widen_edits(&request.text, minimize_edits(&request.text, edits));
+    if let Some(calibration) = limits.calibration {
+        for edit in &mut edits {
+            edit.confidence = calibration.probability(f64::from(edit.confidence)) as f32;
+        }
+    }
     // Minimal edits of consecutive cores are sorted and disjoint; the input is the answer if that were ever untrue.
     let (text, edits) = match apply_edits(&request.text, &edits) {
         Ok(text) => (text, edits),
         Err(_) => (request.text.clone(), Vec::new()),
     };
-    Restoration { text, edits, confidence: ln_probability.exp() as f32, passes, alternatives: Vec::new() }
+    Restoration {
+        text,
+        edits,
+        confidence: ln_probability.exp() as f32,
+        calibrated: limits.calibration.is_some(),
+        passes,
+        alternatives: Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -212,6 +232,7 @@ mod tests {
         size: WindowSize { window_bytes: 32, overlap_bytes: 4 },
         max_rounds: 3,
         min_confidence: 0.5,
+        calibration: None,
     };
 
     /// A model that turns every x into y, then every y into zz.
@@ -224,7 +245,7 @@ mod tests {
                 b'y' => Some(edit(i, "zz")),
                 _ => None,
             });
-            WindowEdits { edits: edits.collect(), ln_probability: 0.0 }
+            WindowEdits { edits: edits.collect(), ln_probability: 0.0, passes: 1 }
         };
         windows.iter().map(of).collect()
     }
@@ -253,6 +274,23 @@ mod tests {
         );
         assert_eq!(restored.passes, 3);
         assert_eq!(run("abc", RestoreOptions::default()).passes, 1);
+    }
+
+    #[test]
+    fn confidence_is_told_and_held_to_as_it_is_calibrated() {
+        let calibration = Calibration { slope: 0.5, intercept: 0.0 };
+        let limits = RoundLimits { calibration: Some(calibration), ..LIMITS };
+        let run = |min_confidence| {
+            let options =
+                RestoreOptions { min_confidence: Some(min_confidence), ..RestoreOptions::default() };
+            let requests = [RestoreRequest::new("ayb").with_options(options)];
+            restore(&requests, &limits, |w| Ok(propose(w))).unwrap().remove(0)
+        };
+        // 9 to 1 becomes 3 to 1.
+        assert!((run(0.7).edits[0].confidence - 0.75).abs() < 1e-6);
+        assert!(run(0.76).edits.is_empty());
+        assert_eq!(run(0.0).edits.len(), 1);
+        assert!(run(1.0).edits.is_empty());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use corruptor::Pair;
 
+use crate::calibration::Calibration;
 use crate::channel::Decoding;
 use crate::error::RestoreError;
 use crate::layers::{Pass, Tape};
@@ -75,6 +76,8 @@ pub struct CheckpointMeta {
     pub metrics: serde_json::Value,
     /// The confidence threshold chosen on the validation split.
     pub min_confidence: f32,
+    /// Of a model that restores by itself: what was learned on the validation split of the probabilities of its edits.
+    pub calibration: Option<Calibration>,
     /// Of a prior: how the channel is decoded.
     pub decoding: Option<Decoding>,
 }
@@ -137,7 +140,4 @@ pub trait Trainable: Restorer + Sized {
     /// # Errors
     /// If a file cannot be written.
     fn save(&self, dir: &Path, meta: &CheckpointMeta) -> Result<(), RestoreError>;
-
-    /// Sets the model's own confidence threshold.
-    fn set_min_confidence(&mut self, value: f32);
 }

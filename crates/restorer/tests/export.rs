@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device};
+use restorer::layers::{Pass, Tape};
+use restorer::lm::{LanguageModel, TokenExample};
 use restorer::tagger::{TableBits, Tagger};
-use restorer::{ExportOptions, LoadOptions, WeightType, export, weights};
+use restorer::{ComputeType, ExportOptions, LoadOptions, WeightBits, WeightType, export, weights};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
@@ -78,15 +80,104 @@ fn a_tagger_with_fewer_bits_says_nearly_the_same() {
         let model = Tagger::load(dir, &LoadOptions { threads: Some(1), ..LoadOptions::default() }).unwrap();
         model.logits("Meeting you agian, I feel").unwrap().bytes
     };
-    let difference = |a: &[Vec<f32>], b: &[Vec<f32>]| {
-        let (a, b) = (a.iter().flatten(), b.iter().flatten());
-        let (sum, all) =
-            a.zip(b).fold((0.0, 0.0), |(sum, all), (a, b)| (sum + (a - b).powi(2), all + b.powi(2)));
-        (sum / all).sqrt()
-    };
     let original = logits(&fixture("tagger"));
-    assert!(difference(&logits(&four), &original) < 0.1, "{}", difference(&logits(&four), &original));
-    assert!(difference(&logits(&eight), &logits(&four)) < 0.01, "8 bits hold what 4 bits say");
+    assert!(apart(&logits(&four), &original) < 0.1, "{}", apart(&logits(&four), &original));
+    assert!(apart(&logits(&eight), &logits(&four)) < 0.01, "8 bits hold what 4 bits say");
+}
+
+/// A fixture as a checkpoint that reads bytes.
+fn with_tokenizer(name: &str, home: &Path) -> PathBuf {
+    let dir = home.join(format!("{name}-of-bytes"));
+    std::fs::create_dir(&dir).unwrap();
+    for file in ["config.json", "generation_config.json", "model.safetensors"] {
+        std::fs::copy(fixture("models").join(name).join(file), dir.join(file)).unwrap();
+    }
+    std::fs::write(dir.join("tokenizer_config.json"), r#"{"tokenizer_class": "ByT5Tokenizer"}"#).unwrap();
+    dir
+}
+
+/// Logits of a few tokens of a text, row by row.
+fn logits(dir: &Path, compute_type: ComputeType) -> Vec<Vec<f32>> {
+    let model = LanguageModel::load(dir, &LoadOptions { compute_type, ..LoadOptions::default() }).unwrap();
+    let example = TokenExample { source: (3..40).collect(), target: (20..60).collect() };
+    let (pass, mut tape) = (Pass::plain(), Tape::forgetting());
+    model.network().target_logits(&[&example], &pass, &mut tape).unwrap().to_vec2().unwrap()
+}
+
+/// How far two sets of logits are apart, as a share of their size.
+fn apart(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
+    let (a, b) = (a.iter().flatten(), b.iter().flatten());
+    let (sum, all) = a.zip(b).fold((0.0, 0.0), |(sum, all), (a, b)| (sum + (a - b).powi(2), all + b.powi(2)));
+    (sum / all).sqrt()
+}
+
+#[test]
+fn matrices_of_eight_bits_are_read_back_to_half_a_step() {
+    let home = tempfile::tempdir().unwrap();
+    for family in ["llama", "t5-gated"] {
+        let (original, small) = (with_tokenizer(family, home.path()), home.path().join(family));
+        let options = ExportOptions { weight_bits: Some(WeightBits::Eight), ..to(WeightType::Float32) };
+        export(&original, &small, &options).unwrap();
+        let size = |dir: &Path| std::fs::metadata(dir.join("model.safetensors")).unwrap().len();
+        assert!(size(&small) < size(&original));
+        let config = json(&small.join("config.json"));
+        assert_eq!(config["quantization_config"]["quant_method"], "compressed-tensors");
+        // Once more it comes back as it is: what 8 bits say is written exactly, and the configuration says nothing more of them.
+        let (back, again) = (home.path().join("back"), home.path().join("again"));
+        export(&small, &back, &to(WeightType::Float32)).unwrap();
+        assert!(json(&back.join("config.json")).get("quantization_config").is_none());
+        export(&small, &again, &options).unwrap();
+        let (back, exact) = (weights::open(&back).unwrap(), weights::open(&original).unwrap());
+        assert_eq!(back.names().collect::<Vec<_>>(), exact.names().collect::<Vec<_>>());
+        for name in exact.names() {
+            let get = |weights: &weights::Weights| weights.get(name, &Device::Cpu).unwrap().unwrap();
+            let difference = (get(&back) - get(&exact)).unwrap().abs().unwrap();
+            let largest = get(&exact).abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            let difference = difference.max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(difference <= largest / 253.0, "{name}: {difference} of {largest}");
+            let is_map = get(&exact).rank() == 2
+                && !["embed", "shared", "head", "bias"].iter().any(|n| name.contains(n));
+            assert_eq!(difference > 0.0, is_map, "{name}");
+        }
+        // Computed in 8 bits or not, the model says nearly the same; what is stored in 8 bits is computed so unless told otherwise.
+        let exact = logits(&original, ComputeType::Auto);
+        for (dir, compute, most) in [
+            (&small, ComputeType::Float32, 0.05),
+            (&small, ComputeType::Auto, 0.05),
+            (&again, ComputeType::Int8, 0.05),
+            (&original, ComputeType::Int8, 0.05),
+        ] {
+            let found = logits(dir, compute);
+            assert!(
+                apart(&found, &exact) < most,
+                "{compute} of {}: {}",
+                dir.display(),
+                apart(&found, &exact)
+            );
+            assert!(apart(&found, &exact) > 1e-4, "{compute} of {} rounds nothing", dir.display());
+        }
+        assert!(apart(&logits(&small, ComputeType::Auto), &logits(&original, ComputeType::Int8)) < 1e-5);
+        std::fs::remove_dir_all(home.path().join("back")).unwrap();
+        std::fs::remove_dir_all(again).unwrap();
+    }
+}
+
+#[test]
+fn quantized_weights_of_another_kind_are_named() {
+    let home = tempfile::tempdir().unwrap();
+    let options = ExportOptions { weight_bits: Some(WeightBits::Eight), ..to(WeightType::Float32) };
+    export(&fixture("models/llama"), &home.path().join("small"), &options).unwrap();
+    let path = home.path().join("small/config.json");
+    let error = || {
+        let error = LanguageModel::load(path.parent().unwrap(), &LoadOptions::default()).unwrap_err();
+        error.to_string()
+    };
+    let mut config = json(&path);
+    config["quantization_config"] = serde_json::json!({ "quant_method": "gptq", "bits": 4 });
+    std::fs::write(&path, config.to_string()).unwrap();
+    assert!(error().contains("\"gptq\"") && error().contains("float32"), "{}", error());
+    let adapter = export(&fixture("models/lora-llama"), &home.path().join("out"), &options).unwrap_err();
+    assert!(adapter.to_string().contains("--weight-bits is for whole"), "{adapter}");
 }
 
 #[test]

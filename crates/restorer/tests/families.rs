@@ -227,7 +227,8 @@ fn greedy_output_is_that_of_the_reference() {
                 text.push(*token);
             }
             if step < 11 {
-                logits = model.network().extend(&next, &mut caches.iter_mut().collect::<Vec<_>>()).unwrap();
+                let (ones, mut caches) = (vec![1; next.len()], caches.iter_mut().collect::<Vec<_>>());
+                logits = model.network().extend(&next, &ones, &mut caches).unwrap();
             }
         }
         for (i, written) in written.iter().enumerate() {

@@ -13,6 +13,8 @@ pub struct RestorationBody {
     pub edits: Vec<Edit>,
     /// Probability that the restored text is the original.
     pub confidence: f32,
+    /// Whether the confidences of the edits were held to held-out pairs; else they are what the model says of itself.
+    pub calibrated: bool,
     /// Other originals, the most probable first, where they were asked for and the model knows any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alternatives: Vec<Alternative>,
@@ -20,7 +22,7 @@ pub struct RestorationBody {
 
 impl From<Restoration> for RestorationBody {
     fn from(restoration: Restoration) -> Self {
-        let Restoration { text, edits, confidence, alternatives, .. } = restoration;
-        Self { text, edits, confidence, alternatives }
+        let Restoration { text, edits, confidence, calibrated, alternatives, .. } = restoration;
+        Self { text, edits, confidence, calibrated, alternatives }
     }
 }

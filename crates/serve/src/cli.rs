@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use restorer::{DeviceChoice, RestoreOptions, source::ModelName};
+use restorer::{ComputeType, DeviceChoice, RestoreOptions, source::ModelName};
 
 use crate::{
     batch,
@@ -51,6 +51,9 @@ pub struct ModelArgs {
     /// Where the model runs: cpu or cuda:N.
     #[arg(long, env = "REVERTANT_DEVICE", default_value = "cpu")]
     pub device: DeviceChoice,
+    /// What an autoregressive model computes in on a CPU: float32, int8, or auto, as its checkpoint's matrices are.
+    #[arg(long, env = "REVERTANT_COMPUTE_TYPE", default_value_t)]
+    pub compute_type: ComputeType,
     /// Threads that the model uses; all cores unless given.
     #[arg(long, env = "REVERTANT_THREADS", value_parser = parse_count)]
     pub threads: Option<usize>,

@@ -6,7 +6,7 @@ mod restore;
 
 use std::sync::Arc;
 
-use restorer::Restorer;
+use restorer::{LoadOptions, Restorer};
 
 use crate::{
     cli::{Cli, Command, ModelArgs},
@@ -31,7 +31,16 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 
 fn load_model(args: &ModelArgs) -> Result<Arc<dyn Restorer>, Failure> {
     let source = ModelSource::find(args.model.as_ref())?;
-    let model = model::load(&source, args.device, args.threads, args.channel.as_deref())?;
+    let model = model::load(
+        &source,
+        args.channel.as_deref(),
+        LoadOptions {
+            device: args.device,
+            compute_type: args.compute_type,
+            threads: args.threads,
+            ..LoadOptions::default()
+        },
+    )?;
     let info = model.info();
     tracing::debug!(family = info.family, digest = info.digest, parameters = info.parameters, "model loaded");
     Ok(model)

@@ -7,7 +7,7 @@ use std::{
 
 use corruptor::{IoError, resolve::load_channel};
 use restorer::source::ModelName;
-use restorer::{DeviceChoice, LoadOptions, RestoreError, Restorer};
+use restorer::{LoadOptions, RestoreError, Restorer};
 
 use crate::builtin;
 
@@ -72,16 +72,15 @@ pub enum ModelError {
 /// [`ModelError`]: nothing there, or nothing usable.
 pub fn load(
     source: &ModelSource,
-    device: DeviceChoice,
-    threads: Option<usize>,
     channel: Option<&Path>,
+    options: LoadOptions,
 ) -> Result<Arc<dyn Restorer>, ModelError> {
     let channel = channel.map(|path| {
         load_channel(path)
             .map(Arc::new)
             .map_err(|error| ModelError::Channel { path: path.to_path_buf(), error: Box::new(error) })
     });
-    let options = LoadOptions { device, threads, channel: channel.transpose()?, ..LoadOptions::default() };
+    let options = LoadOptions { channel: channel.transpose()?, ..options };
     let loaded = match source {
         ModelSource::Directory(path) => load_directory(path, &options)?,
         ModelSource::BuiltIn => load_built_in(&options)?,

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use corruptor::OffsetUnit;
 use restorer::RestoreOptions;
 use serde_json::{Map, Value};
 
@@ -33,8 +34,13 @@ pub enum OptionError {
     #[error("alternatives is {0}; it is a whole number from 0 to {MAX_ALTERNATIVES}")]
     Alternatives(String),
     /// Not spans of a text.
-    #[error("{0}; spans are [start, end] in bytes of the text, on character boundaries")]
+    #[error(
+        "{0}; spans are [start, end] in `offsets` of the text (bytes unless given), on character boundaries"
+    )]
     Protected(String),
+    /// No unit of offsets.
+    #[error("offsets is {0}; it is \"bytes\", \"code_points\" or \"utf16\"")]
+    Offsets(String),
 }
 
 /// Checks a confidence.
@@ -79,15 +85,27 @@ pub fn alternatives(value: u64) -> Result<usize, OptionError> {
 /// # Errors
 ///
 /// Where it is no range of characters of the text.
-pub fn protected(text: &str, start: u64, end: u64) -> Result<Range<usize>, OptionError> {
-    let range = usize::try_from(start).ok().zip(usize::try_from(end).ok()).map(|(start, end)| start..end);
-    match range {
-        Some(range) if text.get(range.clone()).is_some() => Ok(range),
+pub fn protected(text: &str, start: u64, end: u64, unit: OffsetUnit) -> Result<Range<usize>, OptionError> {
+    let byte = |offset: u64| unit.to_byte(text, usize::try_from(offset).ok()?);
+    match (byte(start), byte(end)) {
+        (Some(start), Some(end)) if start <= end => Ok(start..end),
         _ => {
-            let message = format!("[{start}, {end}] is no span of a text of {} bytes", text.len());
+            let (length, name) = (unit.length(text), unit.name());
+            let message = format!("[{start}, {end}] is no span of a text of {length} {name}");
             Err(OptionError::Protected(message))
         }
     }
+}
+
+/// Checks what offsets are to count.
+///
+/// # Errors
+///
+/// Where it is no known unit.
+pub(crate) fn offset_unit(value: &Value) -> Result<OffsetUnit, ApiError> {
+    let unit = value.as_str().and_then(OffsetUnit::of_name);
+    let shown = || value.as_str().map_or_else(|| shown(value), |name| format!("`{name}`"));
+    unit.ok_or_else(|| invalid(&OptionError::Offsets(shown()), "/offsets"))
 }
 
 /// [`alternatives`] from a command line.
@@ -142,7 +160,12 @@ pub(crate) fn take_options(object: &mut Map<String, Value>) -> Result<RestoreOpt
 }
 
 /// The spans of `text` that a request protects, from a JSON array at `pointer`.
-pub(crate) fn spans(value: &Value, text: &str, pointer: &str) -> Result<Vec<Range<usize>>, ApiError> {
+pub(crate) fn spans(
+    value: &Value,
+    text: &str,
+    unit: OffsetUnit,
+    pointer: &str,
+) -> Result<Vec<Range<usize>>, ApiError> {
     let not_spans = |value: &Value| {
         let error =
             OptionError::Protected(format!("`protected` is {}, not an array of spans", type_name(value)));
@@ -153,7 +176,7 @@ pub(crate) fn spans(value: &Value, text: &str, pointer: &str) -> Result<Vec<Rang
         let bounds = span.as_array().filter(|bounds| bounds.len() == 2);
         let bounds = bounds.and_then(|bounds| Some((bounds[0].as_u64()?, bounds[1].as_u64()?)));
         let found = match bounds {
-            Some((start, end)) => protected(text, start, end),
+            Some((start, end)) => protected(text, start, end, unit),
             None => Err(OptionError::Protected(format!("{span} is no span"))),
         };
         found.map_err(|error| invalid(&error, &format!("{pointer}/{index}")))

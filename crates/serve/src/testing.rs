@@ -59,6 +59,7 @@ impl Default for Script {
             parameters: 0,
             window_bytes: 64,
             min_confidence: 0.0,
+            calibrated: true,
         };
         Self { info, gate: Arc::default(), batches: Mutex::default() }
     }
@@ -79,8 +80,14 @@ impl Restorer for Script {
         if texts.iter().any(|text| text == "refuse") {
             return Err(RestoreError::Config { key: "test", message: "asked to".to_owned() });
         }
-        let same =
-            |text| Restoration { text, edits: vec![], confidence: 1.0, passes: 1, alternatives: vec![] };
+        let same = |text| Restoration {
+            text,
+            edits: vec![],
+            confidence: 1.0,
+            calibrated: true,
+            passes: 1,
+            alternatives: vec![],
+        };
         Ok(texts.into_iter().map(same).collect())
     }
 

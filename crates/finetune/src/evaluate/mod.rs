@@ -4,6 +4,7 @@
 //! - [`Evaluation`] holds the figures; it is what `metrics.json` says.
 //! - [`table`], [`html`] and [`write_plots`] show them.
 
+mod edit_figures;
 mod figures;
 mod output;
 mod report;
@@ -14,11 +15,13 @@ use corruptor::{CorruptSettings, Op, Pair};
 use restorer::{RestoreOptions, Restorer};
 use serde::Serialize;
 
+pub use edit_figures::EditFigures;
 pub use figures::Figures;
 pub use output::{card_section, table, update_card, write_plots};
 pub use report::html;
 
 use crate::error::FinetuneError;
+use crate::judged::judged_edits;
 use crate::progress::Progress;
 use crate::scores::{Scored, score};
 use crate::sets::{EvaluationSet, SetKind, level_sets, operation_sets, passages_of};
@@ -66,6 +69,10 @@ pub struct Evaluation {
     pub levels: BTreeMap<String, Figures>,
     /// Clean texts.
     pub clean: Option<Figures>,
+    /// The edits of the pairs as they are.
+    pub edits: Option<EditFigures>,
+    /// Whether the model's confidence was held to held-out pairs.
+    pub calibrated: bool,
 }
 
 /// A restored pair.
@@ -126,6 +133,8 @@ pub fn evaluate(
         operations: BTreeMap::new(),
         levels: BTreeMap::new(),
         clean: None,
+        edits: EditFigures::of(&judged_edits(restored.iter().map(|r| (&r.pair, &r.scored)))),
+        calibrated: model.info().calibrated,
     };
     for (kind, group) in groups.iter().filter(|(_, group)| !group.is_empty()) {
         let figures = figures(&group.iter().collect::<Vec<_>>());

@@ -66,7 +66,25 @@ pub fn table(evaluation: &Evaluation) -> String {
         text.truncate(trimmed);
         text.push('\n');
     }
+    if let Some(edits) = edits_line(evaluation) {
+        text.push_str(&edits);
+        text.push('\n');
+    }
     text
+}
+
+/// What can be relied on of the edits, in a line; none where there is none.
+fn edits_line(evaluation: &Evaluation) -> Option<String> {
+    let edits = evaluation.edits.as_ref()?;
+    Some(format!(
+        "{} edits, {} % right; expected calibration error {} %{}; {} % of them can be applied where 99 % must be right, {} % where 99.9 % must",
+        edits.edits,
+        percent(Some(edits.precision), 1),
+        percent(Some(edits.calibration_error), 1),
+        if evaluation.calibrated { "" } else { " (confidences are the model's own, not calibrated)" },
+        percent(Some(edits.coverage_99), 1),
+        percent(Some(edits.coverage_999), 1),
+    ))
 }
 
 /// The figures as a section of a model card, with the operations won, lost and open.
@@ -97,6 +115,9 @@ pub fn card_section(evaluation: &Evaluation, data: &str) -> String {
     let open = named(&|figures| !figures.is_won() && !figures.is_lost());
     let lost = named(&|figures| figures.is_lost());
     // Writing to a string cannot fail.
+    if let Some(edits) = edits_line(evaluation) {
+        let _ = writeln!(text, "\n{edits}.");
+    }
     let _ = writeln!(
         text,
         "\nOperations won (the interval of the CER's cut lies above zero): {won}. Not yet won: {open}. Made worse: {lost}."

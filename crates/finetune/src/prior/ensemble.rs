@@ -87,6 +87,7 @@ pub fn train_ensemble(options: &PriorOptions) -> Result<Option<Value>, FinetuneE
         recipe: recipe.text().to_owned(),
         metrics: metrics.clone(),
         min_confidence: tuned.min_confidence,
+        calibration: None,
         decoding: Some(tuned.decoding),
     };
     write_card(&options.out, &Card { metrics: &metrics, sources: &BTreeMap::new(), recipe: recipe.text() })?;

@@ -86,6 +86,7 @@ pub fn train_prior(options: &PriorOptions) -> Result<Option<Value>, FinetuneErro
         recipe: recipe.text().to_owned(),
         metrics: metrics.clone(),
         min_confidence: tuned.min_confidence,
+        calibration: None,
         decoding: Some(tuned.decoding),
     };
     write_card(&options.out, &Card { metrics: &metrics, sources: &counted.sources, recipe: recipe.text() })?;

@@ -3,7 +3,8 @@
 
 use corruptor::{Channel, CorruptSettings, Edit, Pair, Passage, align, apply_edits, passages};
 use rayon::prelude::*;
-use restorer::channel::{Calibration, ChannelRestorer, Decoding, Evidence, Weights};
+use restorer::Calibration;
+use restorer::channel::{ChannelRestorer, Decoding, Evidence, Weights};
 use restorer::metrics::TextCounts;
 use restorer::prior::Prior;
 use restorer::{LoadOptions, Restoration, RestoreOptions, RestoreRequest};
@@ -214,7 +215,7 @@ fn favoured((one, evidence): &Weighed, weights: Weights) -> Option<impl Iterator
 fn choose(weights: Weights, sets: &[Examined], touched: &[Weighed], pieces: usize) -> Option<Choice> {
     let mixture = sets[0].restored.iter().zip(&sets[0].right);
     let points = mixture.filter_map(|(one, right)| Some(favoured(one, weights)?.zip(right.iter().copied())));
-    let calibration = calibrate(&points.flatten().collect::<Vec<_>>());
+    let calibration = Calibration::fit(&points.flatten().collect::<Vec<_>>());
     let confidences = |one: &Weighed| -> Vec<f32> {
         favoured(one, weights)
             .into_iter()
@@ -295,34 +296,6 @@ fn weigh<P: Prior>(
         }
     }
     Ok(Some((restorer.with_decoding(Decoding { weights: best, ..Decoding::default() })?, best)))
-}
-
-/// Fits log-odds of an edit being right to log-odds of its share, by Newton's method, drawn a little towards leaving them as they are.
-fn calibrate(points: &[(f64, bool)]) -> Calibration {
-    let (mut slope, mut intercept) = (1.0, 0.0);
-    for _ in 0..50 {
-        // The pull is that of a normal prior of variance 1 on both.
-        let (mut gradient, mut hessian) = ([1.0 - slope, -intercept], [1.0, 0.0, 1.0]);
-        for (share, is_right) in points {
-            let x = Calibration::log_odds(*share);
-            let p = 1.0 / (1.0 + (-(slope * x + intercept)).exp());
-            let (error, weight) = (f64::from(u8::from(*is_right)) - p, p * (1.0 - p));
-            gradient[0] += error * x;
-            gradient[1] += error;
-            hessian[0] += weight * x * x;
-            hessian[1] += weight * x;
-            hessian[2] += weight;
-        }
-        let determinant = hessian[0] * hessian[2] - hessian[1] * hessian[1];
-        let by_slope = (gradient[0] * hessian[2] - gradient[1] * hessian[1]) / determinant;
-        let by_intercept = (gradient[1] * hessian[0] - gradient[0] * hessian[1]) / determinant;
-        (slope, intercept) = (slope + by_slope, intercept + by_intercept);
-        if by_slope.abs() + by_intercept.abs() < 1e-9 {
-            break;
-        }
-    }
-    // A greater share is never less probable, whatever few points say.
-    if slope.is_finite() && slope > 0.0 { Calibration { slope, intercept } } else { Calibration::default() }
 }
 
 /// Pieces of clean text: passages, cut again where there are few of them.

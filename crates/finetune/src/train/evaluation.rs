@@ -64,6 +64,7 @@ impl<M: Trainable> Run<'_, M> {
                 recipe: self.options.recipe.text().to_owned(),
                 metrics: serde_json::to_value(record).unwrap_or_default(),
                 min_confidence: self.min_confidence(),
+                calibration: None,
                 decoding: None,
             };
             self.model.save(&self.options.out, &meta)?;

@@ -29,16 +29,20 @@ pub(super) fn finish<M: Trainable>(run: &Run<'_, M>) -> Result<Value, FinetuneEr
     }));
     let mut measured = best.map_or(Measured::default(), |best| best.measured);
     let mut min_confidence = run.settings.min_confidence;
+    let mut calibration = None;
     if run.model.restores() {
-        let choice = run.validation.choose_confidence(run.model, &run.settings, &run.workers, |tried| {
-            run.report.note(&format!(
-                "min_confidence {}: validation CER {:.3} %, harm {:.1} %, worse in: {}",
-                tried.min_confidence,
-                100.0 * tried.counts.cer_after(),
-                100.0 * tried.harm,
-                if tried.worsened.is_empty() { "none".to_owned() } else { tried.worsened.join(", ") },
-            ));
-        })?;
+        calibration = run.validation.calibrate(run.model, &run.workers)?;
+        let known = calibration.unwrap_or_default();
+        let choice =
+            run.validation.choose_confidence(run.model, known, &run.settings, &run.workers, |tried| {
+                run.report.note(&format!(
+                    "min_confidence {}: validation CER {:.3} %, harm {:.1} %, worse in: {}",
+                    tried.min_confidence,
+                    100.0 * tried.counts.cer_after(),
+                    100.0 * tried.harm,
+                    if tried.worsened.is_empty() { "none".to_owned() } else { tried.worsened.join(", ") },
+                ));
+            })?;
         add(json!({
             "min_confidence": f64::from((choice.min_confidence * 1000.0).round()) / 1000.0,
             "valid_texts": choice.counts.texts,
@@ -57,6 +61,7 @@ pub(super) fn finish<M: Trainable>(run: &Run<'_, M>) -> Result<Value, FinetuneEr
         recipe: run.options.recipe.text().to_owned(),
         metrics: metrics.clone(),
         min_confidence,
+        calibration,
         decoding: None,
     };
     run.model.save(out, &meta)?;

@@ -3,12 +3,13 @@
 use std::fmt;
 
 use corruptor::{CorruptSettings, Pair};
-use restorer::Restorer;
 use restorer::metrics::TextCounts;
 use restorer::train::{BatchLoss, LossMode, Trainable};
+use restorer::{Calibration, Restorer};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::cut;
+use crate::calibrate::calibrate;
 use crate::error::FinetuneError;
 use crate::scores::total;
 use crate::sets::{EvaluationSet, SetKind, operation_sets, passages_of};
@@ -137,18 +138,33 @@ impl ValidationSets {
         Ok(total(model, &self.pairs, min_confidence, workers)?)
     }
 
+    /// What the validation pairs say of the probabilities that `model`, which is not calibrated, gives its edits; none where it
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// If the model fails.
+    pub fn calibrate<R: Restorer + ?Sized>(
+        &self,
+        model: &R,
+        workers: &Workers,
+    ) -> Result<Option<Calibration>, FinetuneError> {
+        Ok(calibrate(model, &self.pairs, workers)?.map(|(calibration, _)| calibration))
+    }
+
     /// Tries one threshold.
     fn try_confidence<R: Restorer + ?Sized>(
         &self,
         model: &R,
         min_confidence: f32,
+        calibration: Calibration,
         workers: &Workers,
     ) -> Result<ConfidenceChoice, FinetuneError> {
-        let counts = self.counts(model, min_confidence, workers)?;
+        let said = calibration.said(f64::from(min_confidence)) as f32;
+        let counts = self.counts(model, said, workers)?;
         let mut clean = counts;
         let mut worsened = Vec::new();
         for set in &self.sets {
-            let counts = total(model, &set.pairs, min_confidence, workers)?;
+            let counts = total(model, &set.pairs, said, workers)?;
             match set.kind {
                 SetKind::Operation(op) if counts.errors_after > counts.errors_before => {
                     worsened.push(op.name().to_owned());
@@ -161,20 +177,22 @@ impl ValidationSets {
     }
 
     /// The threshold of the recipe's grid with the lowest CER among those that keep the harm limit and worsen no operation;
-    /// where there is none, harm over the limit counts first, then the number of operations worsened, then CER.
+    /// where there is none, harm over the limit counts first, then the number of operations worsened, then CER. Thresholds are of what
+    /// `calibration` makes of what the model says.
     ///
     /// # Errors
     /// If the model fails.
     pub fn choose_confidence<R: Restorer + ?Sized>(
         &self,
         model: &R,
+        calibration: Calibration,
         settings: &TrainSettings,
         workers: &Workers,
         mut tried: impl FnMut(&ConfidenceChoice),
     ) -> Result<ConfidenceChoice, FinetuneError> {
         let mut best: Option<ConfidenceChoice> = None;
         for &min_confidence in &settings.confidence_grid {
-            let choice = self.try_confidence(model, min_confidence, workers)?;
+            let choice = self.try_confidence(model, min_confidence, calibration, workers)?;
             tried(&choice);
             let rank = |choice: &ConfidenceChoice| {
                 let excess = (choice.harm - settings.harm_limit).max(0.0);
@@ -186,7 +204,7 @@ impl ValidationSets {
         }
         match best {
             Some(best) => Ok(best),
-            None => self.try_confidence(model, settings.min_confidence, workers),
+            None => self.try_confidence(model, settings.min_confidence, calibration, workers),
         }
     }
 }

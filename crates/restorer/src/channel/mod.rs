@@ -27,4 +27,4 @@ mod tests;
 
 pub use decode::Evidence;
 pub use restorer::ChannelRestorer;
-pub use settings::{Beam, Calibration, Decoding, Posterior, Weights};
+pub use settings::{Beam, Decoding, Posterior, Weights};

@@ -3,16 +3,17 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use corruptor::{ChannelLaw, CorruptSettings, Edit, Recipe, apply_edits};
+use corruptor::{ChannelLaw, CorruptSettings, Edit, Recipe, apply_edits, widen_edits};
 use rayon::prelude::*;
 
 use super::alternatives::{Doubtful, others};
 use super::decode::{Decoded, Evidence, decode};
 use super::model::ChannelModel;
 use super::observed::Window;
-use super::settings::{Calibration, Decoding};
+use super::settings::Decoding;
 use super::suspicion::{suspected, suspicion};
 use super::units::Units;
+use crate::calibration::Calibration;
 use crate::checkpoint::{CheckpointFiles, RESTORER, RestorerJson};
 use crate::error::RestoreError;
 use crate::load::LoadOptions;
@@ -83,11 +84,15 @@ impl<P: Prior> ChannelRestorer<P> {
             digest: files.digest()?,
             window_bytes: json.window_bytes,
             min_confidence: json.min_confidence,
+            calibrated: json.decoding.is_some() && !options.raw_confidence,
             ..info
         };
         let size = WindowSize { window_bytes: json.window_bytes, overlap_bytes: json.overlap_bytes };
         size.validate().map_err(|message| format(&message))?;
-        let decoding = json.decoding.unwrap_or_default();
+        let mut decoding = json.decoding.unwrap_or_default();
+        if options.raw_confidence {
+            decoding.calibration = Calibration::default();
+        }
         let new = Self::new(prior, &settings, decoding, json.min_confidence, options)?;
         Ok(Self { size, info, ..new })
     }
@@ -114,6 +119,7 @@ impl<P: Prior> ChannelRestorer<P> {
             parameters: 0,
             window_bytes: WindowSize::CHANNEL.window_bytes,
             min_confidence,
+            calibrated: false,
         };
         let pool = options.thread_pool()?;
         Ok(Self { prior, model, decoding, size: WindowSize::CHANNEL, info, tagger: None, pool })
@@ -177,7 +183,8 @@ impl<P: Prior> ChannelRestorer<P> {
                 least.suspicion = least.suspicion.max(evidence.suspicion);
             }
             let threshold = request.options.min_confidence.unwrap_or(self.info.min_confidence);
-            let joining = Joining { calibration: self.decoding.calibration, threshold };
+            let calibrated = self.info.calibrated;
+            let joining = Joining { calibration: self.decoding.calibration, calibrated, threshold };
             (joining.join(&request.text, own.into_iter(), request.options.alternatives), least)
         };
         requests.iter().enumerate().map(restore).collect()
@@ -250,6 +257,7 @@ impl<P: Prior> Restorer for ChannelRestorer<P> {
 /// How the windows of a text become one restoration.
 struct Joining {
     calibration: Calibration,
+    calibrated: bool,
     threshold: f32,
 }
 
@@ -285,12 +293,13 @@ impl Joining {
                 }
             }
         }
+        let edits = widen_edits(text, edits);
         // Edits of consecutive cores are sorted and disjoint; the input is the answer if that were ever untrue.
         let (restored, edits, confidence) = match apply_edits(text, &edits) {
             Ok(restored) => (restored, edits, confidence as f32),
             Err(_) => (text.to_owned(), Vec::new(), 0.0),
         };
         let alternatives = others(text, &restored, &doubtful, alternatives);
-        Restoration { text: restored, edits, confidence, passes, alternatives }
+        Restoration { text: restored, edits, confidence, calibrated: self.calibrated, passes, alternatives }
     }
 }

@@ -3,6 +3,8 @@
 use corruptor::SettingsError;
 use serde::{Deserialize, Serialize};
 
+use crate::calibration::Calibration;
+
 /// How a channel is decoded: `decoding` in `restorer.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -184,39 +186,5 @@ impl Posterior {
 impl Default for Posterior {
     fn default() -> Self {
         Self { margin: 9.0, quiet: 4, originals: 64, prefixes: 4096, others: 0.002 }
-    }
-}
-
-/// From the share of the weighted score that has an edit to the probability that it is right: logistic (Platt 1999), fitted on
-/// held-out pairs.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Calibration {
-    /// Factor of the share's log-odds.
-    pub slope: f64,
-    /// What is added to them.
-    pub intercept: f64,
-}
-
-impl Calibration {
-    /// Log-odds of a share, within what a sum of few originals can tell.
-    pub fn log_odds(share: f64) -> f64 {
-        let share = share.clamp(1e-6, 1.0 - 1e-6);
-        (share / (1.0 - share)).ln()
-    }
-
-    /// The probability of an edit.
-    pub fn probability(self, share: f64) -> f64 {
-        if self == Self::default() {
-            return share;
-        }
-        let odds = self.slope * Self::log_odds(share) + self.intercept;
-        1.0 / (1.0 + (-odds).exp())
-    }
-}
-
-impl Default for Calibration {
-    fn default() -> Self {
-        Self { slope: 1.0, intercept: 0.0 }
     }
 }

@@ -9,18 +9,28 @@ use super::adapter::Adapter;
 use super::kernel::{has_kernel, slice, with_values};
 use super::params::{Init, Params};
 use super::pass::Pass;
-use super::product::{Operands, PackedMatrix, View, matmul};
+use super::product::{Int8Matrix, Operands, PackedMatrix, View, matmul};
 use crate::error::RestoreError;
 
-/// y = x Wᵀ (+ b) (+ a low-rank update), with `weight` `[out, in]` as in the Hugging Face layout.
+/// y = x Wᵀ (+ b) (+ a low-rank update), with the weight `[out, in]` as in the Hugging Face layout.
 #[derive(Clone, Debug)]
 pub struct Linear {
-    weight: Tensor,
+    weight: Weight,
     bias: Option<Tensor>,
-    frozen: bool,
     adapter: Option<Adapter>,
-    /// A frozen weight as products with few rows read it, once there is one: as much memory again.
-    packed: Arc<OnceLock<Option<PackedMatrix>>>,
+}
+
+#[derive(Clone, Debug)]
+enum Weight {
+    /// As it is.
+    Float {
+        tensor: Tensor,
+        frozen: bool,
+        /// A frozen weight as products with few rows read it, once there is one: as much memory again.
+        packed: Arc<OnceLock<Option<PackedMatrix>>>,
+    },
+    /// Frozen, in 8 bits.
+    Int8(Arc<Int8Matrix>),
 }
 
 /// Rows up to which a frozen weight is packed once and kept: so few are the next tokens of texts that are written.
@@ -37,9 +47,14 @@ impl Linear {
         output: usize,
         init: Init,
     ) -> std::result::Result<Self, RestoreError> {
-        let weight = params.get("weight", &[output, input], init)?;
+        let tensor = params.get("weight", &[output, input], init)?;
         let adapter = params.adapter(input, output)?;
-        Ok(Self { adapter, ..Self::of_weight(weight, params.is_frozen()) })
+        if params.rounds() {
+            let matrix = with_values(&tensor, |values| Int8Matrix::new((output, input), values))?;
+            params.release("weight");
+            return Ok(Self { weight: Weight::Int8(Arc::new(matrix)), bias: None, adapter });
+        }
+        Ok(Self { adapter, ..Self::of_weight(tensor, params.is_frozen()) })
     }
 
     /// Reads or makes `weight` and `bias` (zero at first).
@@ -57,8 +72,8 @@ impl Linear {
     }
 
     /// With a weight that is there already, as a tied output layer has it.
-    pub fn of_weight(weight: Tensor, frozen: bool) -> Self {
-        Self { weight, bias: None, frozen, adapter: None, packed: Arc::default() }
+    pub fn of_weight(tensor: Tensor, frozen: bool) -> Self {
+        Self { weight: Weight::Float { tensor, frozen, packed: Arc::default() }, bias: None, adapter: None }
     }
 
     /// `[n, in]` → `[n, out]`, in the type of `x`.
@@ -66,10 +81,7 @@ impl Linear {
     /// # Errors
     /// If the shapes do not fit.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let mut y = match self.packed(x, pass.operands())? {
-            Some(packed) => x.contiguous()?.apply_op1_no_bwd(&FewRows { weight: &self.weight, packed })?,
-            None => product(x, &self.weight, self.frozen, pass.operands())?,
-        };
+        let mut y = self.weight.multiply(x, pass.operands())?;
         if let Some(bias) = &self.bias {
             y = y.broadcast_add(&bias.to_dtype(y.dtype())?)?;
         }
@@ -77,24 +89,6 @@ impl Linear {
             Some(adapter) => y + adapter.forward(x, pass)?,
             None => Ok(y),
         }
-    }
-
-    /// The packed weight, where one serves `x`, and no gradient is asked for.
-    fn packed(&self, x: &Tensor, operands: Operands) -> Result<Option<&PackedMatrix>> {
-        let (rows, (output, input)) = (x.dim(0)?, self.weight.dims2()?);
-        let serves = self.frozen && rows <= FEW_ROWS && !x.track_op() && operands == Operands::Float32;
-        if !serves || !has_kernel(x) || !has_kernel(&self.weight) || x.dim(1)? != input {
-            return Ok(None);
-        }
-        let known = self.packed.get();
-        if known.is_none() {
-            let packed = with_values(&self.weight, |w| {
-                PackedMatrix::new(operands, (input, output), View { values: w, row: 1, col: input })
-            })?;
-            // Whoever was faster has packed the same.
-            let _ = self.packed.set(packed);
-        }
-        Ok(self.packed.get().and_then(Option::as_ref))
     }
 
     /// Several maps of the same `x`, their outputs side by side: `[n, in]` → `[n, Σ out]`. Where `x` has rows enough, their
@@ -105,15 +99,60 @@ impl Linear {
     pub fn forward_together(maps: &[&Self], x: &Tensor, pass: &Pass) -> Result<Tensor> {
         /// Rows from which copying the weights pays.
         const JOIN_FROM_ROWS: usize = 128;
-        let plain = maps.iter().all(|map| map.bias.is_none() && map.adapter.is_none());
-        if plain && x.dim(0)? >= JOIN_FROM_ROWS {
-            let weights: Vec<&Tensor> = maps.iter().map(|map| &map.weight).collect();
-            let frozen = maps.iter().all(|map| map.frozen);
+        let plain: Option<Vec<(&Tensor, bool)>> = maps
+            .iter()
+            .map(|map| match &map.weight {
+                Weight::Float { tensor, frozen, .. } if map.bias.is_none() && map.adapter.is_none() => {
+                    Some((tensor, *frozen))
+                }
+                _ => None,
+            })
+            .collect();
+        if let Some(plain) = plain.filter(|_| x.dims().first().is_some_and(|rows| *rows >= JOIN_FROM_ROWS)) {
+            let (weights, frozen): (Vec<&Tensor>, Vec<bool>) = plain.into_iter().unzip();
+            let frozen = frozen.into_iter().all(|frozen| frozen);
             return product(x, &Tensor::cat(&weights, 0)?, frozen, pass.operands());
         }
         let outputs = maps.iter().map(|map| map.forward(x, pass)).collect::<Result<Vec<_>>>()?;
         Tensor::cat(&outputs, 1)
     }
+}
+
+impl Weight {
+    /// x Wᵀ, in the type of `x`.
+    fn multiply(&self, x: &Tensor, operands: Operands) -> Result<Tensor> {
+        match self {
+            Self::Int8(matrix) => x.contiguous()?.apply_op1_no_bwd(&Rounded(matrix)),
+            Self::Float { tensor, frozen, packed } => {
+                let serves = *frozen && x.dim(0)? <= FEW_ROWS && operands == Operands::Float32;
+                match if serves { few_rows(x, tensor, packed)? } else { None } {
+                    Some(few) => x.contiguous()?.apply_op1_no_bwd(&few),
+                    None => product(x, tensor, *frozen, operands),
+                }
+            }
+        }
+    }
+}
+
+/// The product with a packed weight, where one serves `x`, and no gradient is asked for.
+fn few_rows<'w>(
+    x: &Tensor,
+    weight: &'w Tensor,
+    packed: &'w OnceLock<Option<PackedMatrix>>,
+) -> Result<Option<FewRows<'w>>> {
+    let (output, input) = weight.dims2()?;
+    if x.track_op() || !has_kernel(x) || !has_kernel(weight) || x.dim(1)? != input {
+        return Ok(None);
+    }
+    if packed.get().is_none() {
+        let new = with_values(weight, |values| {
+            let view = View { values, row: 1, col: input };
+            PackedMatrix::new(Operands::Float32, (input, output), view)
+        })?;
+        // Whoever was faster has packed the same.
+        let _ = packed.set(new);
+    }
+    Ok(packed.get().and_then(Option::as_ref).map(|packed| FewRows { weight, packed }))
 }
 
 /// x Wᵀ. A frozen weight gets no gradient, and none is computed.
@@ -142,6 +181,9 @@ struct FewRows<'w> {
     weight: &'w Tensor,
     packed: &'w PackedMatrix,
 }
+
+/// x Wᵀ for a W of 8 bits.
+struct Rounded<'w>(&'w Int8Matrix);
 
 /// x Wᵀ on any device, by the library.
 fn multiply<S: BackendStorage>(x: &S, xl: &Layout, w: &S, wl: &Layout) -> Result<(S, Shape)> {
@@ -283,6 +325,20 @@ impl CustomOp1 for FewRows<'_> {
         let mut out = vec![0.0; n * output];
         self.packed.multiply(n, View { values: slice(x, xl)?, row: input, col: 1 }, &mut out);
         Ok((CpuStorage::F32(out), (n, output).into()))
+    }
+}
+
+impl CustomOp1 for Rounded<'_> {
+    fn name(&self) -> &'static str {
+        "linear-int8"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let ((rows, width), (input, output)) = (xl.shape().dims2()?, self.0.sizes());
+        if width != input {
+            candle_core::bail!("a map of {input} values was given {width}");
+        }
+        Ok((CpuStorage::F32(self.0.multiply(slice(x, xl)?)), (rows, output).into()))
     }
 }
 

@@ -66,6 +66,8 @@ pub struct NamedParams {
     pub vars: BTreeMap<String, Var>,
     /// What stays as it is, by the names of `model.safetensors`.
     pub frozen: BTreeMap<String, Tensor>,
+    /// How many weights are nowhere else than in maps of 8 bits.
+    pub rounded: usize,
 }
 
 /// Hands out the parameters of a model under dotted names, each once, and keeps them.
@@ -75,6 +77,7 @@ pub struct Params {
     device: Device,
     prefix: Vec<String>,
     frozen_dtype: Option<DType>,
+    int8: bool,
     adapters: Option<Adapters>,
     named: NamedParams,
 }
@@ -101,6 +104,7 @@ impl Params {
             device: device.clone(),
             prefix: Vec::new(),
             frozen_dtype: None,
+            int8: false,
             adapters: None,
             named: NamedParams::default(),
         }
@@ -110,6 +114,12 @@ impl Params {
     #[must_use]
     pub fn frozen_as(self, dtype: DType) -> Self {
         Self { frozen_dtype: Some(dtype), ..self }
+    }
+
+    /// Linear maps keep their frozen weights in 8 bits, and compute with them on the CPU; the output layer does not.
+    #[must_use]
+    pub fn in_int8(self, int8: bool) -> Self {
+        Self { int8, ..self }
     }
 
     /// Adds new low-rank updates (A random, B zero) to the maps that `config` names.
@@ -128,6 +138,22 @@ impl Params {
     /// Whether what is handed out does not learn.
     pub fn is_frozen(&self) -> bool {
         self.frozen_dtype.is_some()
+    }
+
+    /// Whether the map under the current prefix keeps its weight in 8 bits.
+    pub(super) fn rounds(&self) -> bool {
+        self.int8 && self.is_frozen() && self.prefix.last().is_none_or(|module| module != "lm_head")
+    }
+
+    /// A frozen parameter is kept by whoever has asked for it.
+    pub(super) fn release(&mut self, name: &str) {
+        if let Some(tensor) = self.named.frozen.remove(&self.full_name(name)) {
+            self.named.rounded += tensor.elem_count();
+        }
+    }
+
+    fn full_name(&self, name: &str) -> String {
+        self.prefix.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".")
     }
 
     /// Calls `f` with `name` added to the prefix.
@@ -150,7 +176,7 @@ impl Params {
     /// # Errors
     /// If a checkpoint lacks it or has it in another shape.
     pub fn get(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Tensor, RestoreError> {
-        let name = self.prefix.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".");
+        let name = self.full_name(name);
         let tensor = self.origin.get(&name, shape, init, &self.device)?;
         if let Some(dtype) = self.frozen_dtype {
             let tensor = tensor.to_dtype(dtype)?.detach();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -12,6 +12,7 @@ use super::network::Network;
 use crate::checkpoint::{CHANNEL_TASK, COMPANIONS, CONFIG, RESTORER, RestorerJson};
 use crate::error::RestoreError;
 use crate::lora::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraConfig};
+use crate::matrices;
 use crate::source::ModelName;
 use crate::weights;
 
@@ -53,6 +54,8 @@ pub(super) struct ModelFiles {
     pub(super) companions: Vec<(String, Vec<u8>)>,
     /// What restoration needs, if someone has restored with this model before.
     pub(super) restorer: Option<RestorerJson>,
+    /// Whether its matrices are of 8 bits.
+    pub(super) int8: bool,
     /// The adapter on top.
     pub(super) adapter: Option<AdapterFiles>,
 }
@@ -67,7 +70,7 @@ pub(super) struct AdapterFiles {
 impl ModelFiles {
     /// Of a new model.
     pub(super) fn new(config: Map<String, Value>, companions: Vec<(String, Vec<u8>)>) -> Self {
-        Self { base: None, config, companions, restorer: None, adapter: None }
+        Self { base: None, config, companions, restorer: None, int8: false, adapter: None }
     }
 
     /// Reads a directory: a model, or an adapter whose `adapter_config.json` names its model.
@@ -96,8 +99,9 @@ impl ModelFiles {
                 Err(source) => return Err(RestoreError::Io { path, source }),
             }
         }
-        let config = json(&dir.join(CONFIG))?;
-        Ok(Self { base: Some(dir.to_owned()), config, companions, restorer, adapter: None })
+        let mut config = json(&dir.join(CONFIG))?;
+        let int8 = matrices::take_description(&mut config, &dir.join(CONFIG))?;
+        Ok(Self { base: Some(dir.to_owned()), config, companions, restorer, int8, adapter: None })
     }
 
     /// A companion parsed as JSON; `None` where it is missing.
@@ -191,10 +195,10 @@ impl AdapterFiles {
 
 fn all_tensors(weights: &weights::Weights) -> Result<HashMap<String, Tensor>, RestoreError> {
     let tensor = |name: &str| {
-        let tensor = weights.get(name, &Device::Cpu)?;
+        let tensor = matrices::tensor(weights, name)?;
         Some(tensor.map(|tensor| (name.to_owned(), tensor)))
     };
-    Ok(weights.names().filter_map(tensor).collect::<Result<_, _>>()?)
+    weights.names().filter(|name| !matrices::is_scale(weights, name)).filter_map(tensor).collect()
 }
 
 /// The directory of an adapter's model: as it is named, beside the adapter, or a hub's.

@@ -1,7 +1,7 @@
 //! What a model thinks of a text, and how it goes on with one.
 
 use super::examples::TokenExample;
-use super::greedy::greedy;
+use super::greedy::{Task, greedy};
 use super::model::LanguageModel;
 use super::network::Network;
 use crate::error::RestoreError;
@@ -45,7 +45,7 @@ impl LanguageModel {
     /// If the text has no token, or the tensor library fails.
     pub fn write(&self, text: &str, most: usize) -> Result<String, RestoreError> {
         let source = self.codec.encode_template(text, true);
-        let written = greedy(&self.network, &[&source], &[most], &self.ends)?;
+        let written = greedy(&self.network, &[Task { source: &source, copied: None, most }], &self.ends)?;
         Ok(written.first().map(|written| self.codec.decode(&written.tokens)).unwrap_or_default())
     }
 }

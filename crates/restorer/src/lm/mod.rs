@@ -4,11 +4,12 @@
 //! - [`LanguageModel`] is the model behind [`crate::Restorer`] and [`crate::train::Trainable`].
 //! - `network` makes one of the two kinds, [`crate::decoder`] and [`crate::t5`]: tokens in, logits and caches out.
 //! - `codec` turns texts into tokens, `prompt` windows into what the model reads, `examples` pairs into what it learns.
-//! - `greedy` generates, `restore` turns what was written into edits.
+//! - `greedy` generates, verifying what `draft` proposes; `restore` turns what was written into edits.
 //! - `prior` lets a decoder that has learned texts alone weigh the hypotheses of [`crate::channel`].
 //! - `files` reads and writes the Hugging Face layout, adapters included.
 
 mod codec;
+mod draft;
 mod examples;
 mod files;
 mod greedy;

@@ -13,6 +13,7 @@ use super::new;
 use super::prompt::Prompt;
 use super::settings::{Learn, LmSettings, WINDOWS, default_prompt};
 use crate::checkpoint::RESTORER_VERSION;
+use crate::compute_type::ComputeType;
 use crate::device::DeviceChoice;
 use crate::error::RestoreError;
 use crate::layers::{NamedParams, Operands, Params};
@@ -41,6 +42,8 @@ pub struct LanguageModel {
     pub(super) info: ModelInfo,
     pub(super) base_digest: Option<String>,
     pub(super) operands: Operands,
+    /// Whether its input is the draft of what it writes.
+    pub(super) drafts: bool,
     pub(super) pool: Option<rayon::ThreadPool>,
 }
 
@@ -75,6 +78,7 @@ impl LanguageModel {
             lora::merge(&mut tensors, &adapter.config, &adapter.path, adapter.tensors()?)?;
         }
         let params = Params::from_tensors(weights_path(&files), "the model", tensors, &device);
+        let params = params.in_int8(computes_in_int8(files.int8, options)?);
         let prompt = options.prompt.clone();
         let settings = LmSettings { family: family(&files), prompt, ..LmSettings::default() };
         Self::assemble(params.frozen_as(DType::F32), files, None, &settings, Compute::default(), options)
@@ -204,14 +208,16 @@ impl LanguageModel {
         }));
         size.validate().map_err(|message| RestoreError::Config { key: "window_bytes", message })?;
         let min_confidence = known.map_or(MIN_CONFIDENCE, |known| known.min_confidence);
+        let calibration = known.and_then(|known| known.calibration).filter(|_| !options.raw_confidence);
         let info = ModelInfo {
             family: network.family().to_owned(),
             digest: digest(base_digest.as_deref(), files.adapter.as_ref().map(|a| a.path.as_path()))?,
-            parameters: learned + frozen,
+            parameters: learned + frozen + params.rounded,
             window_bytes: size.window_bytes,
             min_confidence,
+            calibrated: calibration.is_some(),
         };
-        let limits = RoundLimits { size, max_rounds: 1, min_confidence };
+        let limits = RoundLimits { size, max_rounds: 1, min_confidence, calibration };
         let pool = options.thread_pool()?;
         Ok(Self {
             network,
@@ -227,6 +233,7 @@ impl LanguageModel {
             info,
             base_digest,
             operands: compute.operands,
+            drafts: !options.no_drafts,
             pool,
         })
     }
@@ -264,6 +271,20 @@ impl LanguageModel {
     /// Where the weights are.
     pub fn device(&self) -> &Device {
         self.network.device()
+    }
+}
+
+/// Whether linear maps compute in 8 bits; `stored` says whether the checkpoint's matrices have 8.
+fn computes_in_int8(stored: bool, options: &LoadOptions) -> Result<bool, RestoreError> {
+    let on_cpu = options.device == DeviceChoice::Cpu;
+    match options.compute_type {
+        ComputeType::Auto => Ok(stored && on_cpu),
+        ComputeType::Float32 => Ok(false),
+        ComputeType::Int8 if on_cpu => Ok(true),
+        ComputeType::Int8 => Err(RestoreError::Device {
+            device: options.device.to_string(),
+            message: "int8 is computed on the CPU only; use `cpu`, or float32".to_owned(),
+        }),
     }
 }
 

@@ -175,12 +175,17 @@ impl Network {
         }
     }
 
-    /// One more token of each sequence: the logits `[sequences, vocab_size]` of the next.
+    /// Further tokens of several sequences, `lengths[i]` of them for `caches[i]`: the logits `[Σ lengths, vocab_size]` of what
+    /// follows each.
     ///
     /// # Errors
     /// If a cache is of the other kind, or the tensor library fails.
-    pub fn extend(&self, tokens: &[u32], caches: &mut [&mut SequenceCache]) -> Result<Tensor> {
-        let ones = vec![1; tokens.len()];
+    pub fn extend(
+        &self,
+        tokens: &[u32],
+        lengths: &[usize],
+        caches: &mut [&mut SequenceCache],
+    ) -> Result<Tensor> {
         let logits = match self {
             Self::Decoder(decoder) => {
                 let mut own = Vec::with_capacity(caches.len());
@@ -188,7 +193,7 @@ impl Network {
                     let SequenceCache::Decoder(cache) = &mut **cache else { return Err(other_kind()) };
                     own.push(cache);
                 }
-                decoder.logits(&decoder.extend(tokens, &ones, &mut own)?)?
+                decoder.logits(&decoder.extend(tokens, lengths, &mut own)?)?
             }
             Self::T5(t5) => {
                 let mut own = Vec::with_capacity(caches.len());
@@ -196,10 +201,23 @@ impl Network {
                     let SequenceCache::T5(cache) = &mut **cache else { return Err(other_kind()) };
                     own.push(cache);
                 }
-                t5.logits(&t5.extend(tokens, &ones, &mut own)?)?
+                t5.logits(&t5.extend(tokens, lengths, &mut own)?)?
             }
         };
         Ok(logits.detach())
+    }
+}
+
+impl SequenceCache {
+    /// Forgets the last `tokens`.
+    pub fn forget(&mut self, tokens: usize) {
+        let caches = match self {
+            Self::Decoder(caches) => caches,
+            Self::T5(cache) => &mut cache.own,
+        };
+        for cache in caches {
+            cache.truncate(cache.tokens().saturating_sub(tokens));
+        }
     }
 }
 

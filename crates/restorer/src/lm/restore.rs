@@ -3,7 +3,7 @@
 use corruptor::{Edit, Event, align};
 use rayon::prelude::*;
 
-use super::greedy::{Written, greedy};
+use super::greedy::{Task, Written, greedy};
 use super::model::LanguageModel;
 use crate::error::RestoreError;
 use crate::restorer::{ModelInfo, Restoration, RestoreRequest, Restorer};
@@ -45,10 +45,13 @@ impl LanguageModel {
         }
         let write = |group: &Vec<usize>| -> Result<Vec<WindowEdits>, RestoreError> {
             let sources: Vec<Vec<u32>> = group.iter().map(|&i| self.prompt.around(&texts[i])).collect();
-            let sources: Vec<&[u32]> = sources.iter().map(Vec::as_slice).collect();
-            // A restored text is hardly longer than the corrupted one; what runs away is stopped.
-            let most: Vec<usize> = group.iter().map(|&i| texts[i].len() * 3 / 2 + 32).collect();
-            let written = greedy(&self.network, &sources, &most, &self.ends)?;
+            let mut tasks = Vec::with_capacity(group.len());
+            for (&i, source) in group.iter().zip(&sources) {
+                let copied = self.drafts.then_some(texts[i].as_slice());
+                // A restored text is hardly longer than the corrupted one; what runs away is stopped.
+                tasks.push(Task { source, copied, most: texts[i].len() * 3 / 2 + 32 });
+            }
+            let written = greedy(&self.network, &tasks, &self.ends)?;
             Ok(group
                 .iter()
                 .zip(&written)
@@ -67,9 +70,9 @@ impl LanguageModel {
     /// neither does one that only differs in what the tokenizer does not keep.
     fn edits(&self, window: &Window, text: &[u32], written: &Written) -> WindowEdits {
         let sum: f32 = written.ln_probabilities.iter().sum();
-        let ln_probability = f64::from(sum);
+        let (ln_probability, passes) = (f64::from(sum), written.cost.passes);
         if !written.ended || written.tokens == text {
-            return WindowEdits { edits: Vec::new(), ln_probability };
+            return WindowEdits { edits: Vec::new(), ln_probability, passes };
         }
         let output = self.codec.decode(&written.tokens);
         let ends = self.codec.ends(&written.tokens);
@@ -88,7 +91,7 @@ impl LanguageModel {
                 edits.push(Edit { start, end, replacement, confidence });
             }
         }
-        WindowEdits { edits, ln_probability }
+        WindowEdits { edits, ln_probability, passes }
     }
 }
 

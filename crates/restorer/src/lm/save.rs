@@ -28,6 +28,7 @@ pub fn merge_adapter(adapter: &Path, out: &Path) -> Result<(), RestoreError> {
     let known = model.files.restorer.clone();
     let meta = CheckpointMeta {
         recipe: known.as_ref().map(|known| known.recipe.clone()).unwrap_or_default(),
+        calibration: known.as_ref().and_then(|known| known.calibration),
         metrics: known.map(|known| known.metrics).unwrap_or_default(),
         min_confidence: model.info.min_confidence,
         decoding: None,
@@ -71,6 +72,7 @@ fn restorer_json(model: &LanguageModel, meta: &CheckpointMeta) -> RestorerJson {
         normalization: "none".to_owned(),
         max_rounds: model.limits.max_rounds,
         min_confidence: meta.min_confidence,
+        calibration: meta.calibration,
         unicode: UNICODE_VERSION,
         recipe: meta.recipe.clone(),
         prompt: Some(model.template.clone()),

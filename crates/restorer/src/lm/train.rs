@@ -105,9 +105,4 @@ impl Trainable for LanguageModel {
     fn save(&self, dir: &Path, meta: &CheckpointMeta) -> Result<(), RestoreError> {
         save::save(self, dir, meta)
     }
-
-    fn set_min_confidence(&mut self, value: f32) {
-        self.limits.min_confidence = value;
-        self.info.min_confidence = value;
-    }
 }

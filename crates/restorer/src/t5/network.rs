@@ -42,7 +42,7 @@ struct DecoderLayer {
 /// What a sequence under generation has seen: a cache a layer of the decoder, and the encoder's keys and values.
 #[derive(Debug)]
 pub struct T5Cache {
-    own: Vec<KvCache>,
+    pub(crate) own: Vec<KvCache>,
     source: Vec<Tensor>,
 }
 

@@ -125,7 +125,7 @@ fn best(logits: &Tensor) -> candle_core::Result<Vec<(u32, f32)>> {
 /// bytes are no UTF-8 falls as a whole.
 fn window_edits(window: &Window, decisions: &[Decision]) -> WindowEdits {
     let Range { start, end } = window.core;
-    let mut found = WindowEdits::default();
+    let mut found = WindowEdits { passes: 1, ..WindowEdits::default() };
     let mut open: Option<(Range<usize>, Vec<u8>, f32)> = None;
     let text = window.text.as_bytes();
     for at in start..=end {

@@ -77,10 +77,6 @@ impl Trainable for Tagger {
     fn save(&self, dir: &std::path::Path, meta: &CheckpointMeta) -> Result<(), RestoreError> {
         save::save(self, dir, meta)
     }
-
-    fn set_min_confidence(&mut self, value: f32) {
-        self.set_threshold(value);
-    }
 }
 
 impl Tagger {

@@ -9,7 +9,6 @@ mod features;
 mod labels;
 mod loss;
 mod model;
-mod quantized;
 mod save;
 
 use std::path::Path;
@@ -17,12 +16,13 @@ use std::path::Path;
 use candle_core::Device;
 use rayon::prelude::*;
 
+pub use crate::quantized::TableBits;
 pub use config::{MODEL_TYPE, TaggerConfig};
 pub use decode::Logits;
 pub use labels::Example;
-pub use quantized::TableBits;
 pub(crate) use save::table_with;
 
+use crate::calibration::Calibration;
 use crate::checkpoint::CheckpointFiles;
 use crate::device::DeviceChoice;
 use crate::error::RestoreError;
@@ -62,7 +62,7 @@ impl Tagger {
         let network = Network::new(Params::random(config.seed, &device), config)?;
         network.start_as_identity()?;
         let tables = model::new_tables(config);
-        Self::assemble(config.clone(), network, tables, device, options, 0.5, "new".into())
+        Self::assemble(config.clone(), network, tables, device, options, (0.5, None), "new".into())
     }
 
     /// Loads a checkpoint directory.
@@ -83,8 +83,9 @@ impl Tagger {
         let path = files.path(crate::checkpoint::WEIGHTS);
         let params = Params::from_tensors(path, MODEL_TYPE, loaded.dense, &device);
         let network = Network::new(params, &loaded.config)?;
-        let threshold = loaded.restorer.min_confidence;
-        Self::assemble(loaded.config, network, loaded.tables, device, options, threshold, files.digest()?)
+        let calibration = loaded.restorer.calibration.filter(|_| !options.raw_confidence);
+        let confidence = (loaded.restorer.min_confidence, calibration);
+        Self::assemble(loaded.config, network, loaded.tables, device, options, confidence, files.digest()?)
     }
 
     fn assemble(
@@ -93,7 +94,7 @@ impl Tagger {
         tables: Vec<RowTable>,
         device: Device,
         options: &LoadOptions,
-        min_confidence: f32,
+        (min_confidence, calibration): (f32, Option<Calibration>),
         digest: String,
     ) -> Result<Self, RestoreError> {
         if options.device == DeviceChoice::Cpu {
@@ -108,11 +109,13 @@ impl Tagger {
             parameters: dense + rows,
             window_bytes: config.window_bytes,
             min_confidence,
+            calibrated: calibration.is_some(),
         };
         let limits = RoundLimits {
             size: WindowSize { window_bytes: config.window_bytes, overlap_bytes: config.overlap_bytes },
             max_rounds: config.max_rounds,
             min_confidence,
+            calibration,
         };
         let pool = options.thread_pool()?;
         Ok(Self { config, network, tables, device, limits, info, pool })
@@ -134,11 +137,6 @@ impl Tagger {
 
     fn row_tables(&self) -> &[RowTable] {
         &self.tables
-    }
-
-    fn set_threshold(&mut self, value: f32) {
-        self.limits.min_confidence = value;
-        self.info.min_confidence = value;
     }
 
     /// Proposes edits for all windows: packed into groups, the groups in parallel.

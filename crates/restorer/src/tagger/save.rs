@@ -11,12 +11,12 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::config::{MODEL_TYPE, TaggerConfig};
 use super::model::{BYTE_TABLE_NAME, NGRAM_TABLE_NAME};
-use super::quantized::{TableBits, dequantize, dequantize_4, quantize, quantize_4};
 use super::{Tagger, features};
 use crate::checkpoint::{
     CONFIG, CheckpointFiles, RESTORER, RESTORER_VERSION, RestorerJson, WEIGHTS, write_json, write_whole,
 };
 use crate::error::RestoreError;
+use crate::quantized::{TableBits, dequantize, dequantize_4, quantize, quantize_4};
 use crate::table::RowTable;
 use crate::train::{CheckpointMeta, Trainable as _};
 use crate::weights::{FileEntry, Weights, tensor_file};
@@ -47,6 +47,7 @@ pub(super) fn restorer_json(config: &TaggerConfig, meta: &CheckpointMeta) -> Res
         normalization: "none".into(),
         max_rounds: config.max_rounds,
         min_confidence: meta.min_confidence,
+        calibration: meta.calibration,
         unicode: UNICODE_VERSION,
         recipe: meta.recipe.clone(),
         prompt: None,

@@ -7,6 +7,7 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
+use corruptor::OffsetUnit;
 use restorer::{RestoreOptions, RestoreRequest};
 use serde_json::{Map, Value};
 
@@ -17,12 +18,12 @@ use crate::{
         body::{json_object, type_name},
         state::AppState,
     },
-    options::{refuse_unknown, spans, take_options},
+    options::{offset_unit, refuse_unknown, spans, take_options},
     scheduler::{AnswerError, Ticket},
 };
 
 /// Keys of the request's object, besides the options.
-const KEYS: [&str; 3] = ["text", "texts", "protected"];
+const KEYS: [&str; 4] = ["text", "texts", "protected", "offsets"];
 
 /// What the client asks for, and so the shape of the answer.
 #[derive(Debug, PartialEq)]
@@ -38,6 +39,8 @@ enum Texts {
 struct Asked {
     texts: Texts,
     options: RestoreOptions,
+    /// What offsets count, of `protected` and of the answer's edits.
+    unit: OffsetUnit,
     /// By text; fewer than there are texts where the others have none.
     protected: Vec<Vec<Range<usize>>>,
 }
@@ -50,16 +53,20 @@ struct Results {
 /// Restores the texts of the body.
 pub(super) async fn restore(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
     let object = json_object(request, state.limits()).await?;
-    let Asked { texts, options, protected } = parse(object)?;
+    let Asked { texts, options, unit, protected } = parse(object)?;
     let (texts, one) = match texts {
         Texts::One(text) => (vec![text], true),
         Texts::Many(texts) => (texts, false),
     };
+    let inputs = if unit == OffsetUnit::Bytes { Vec::new() } else { texts.clone() };
     let protected = protected.into_iter().chain(std::iter::repeat_with(Vec::new));
     let request = |(text, protected)| RestoreRequest { text, options, protected };
     let requests = texts.into_iter().zip(protected).map(request).collect();
     let ticket = state.scheduler().submit(requests)?;
-    let results = answers(&state, ticket, one).await?;
+    let mut results = answers(&state, ticket, one).await?;
+    for (result, input) in results.iter_mut().zip(&inputs) {
+        unit.convert(input, &mut result.edits);
+    }
     Ok(match (one, results) {
         (true, mut results) if results.len() == 1 => Json(results.remove(0)).into_response(),
         (_, results) => Json(Results { results }).into_response(),
@@ -96,17 +103,21 @@ fn parse(mut object: Map<String, Value>) -> Result<Asked, ApiError> {
         }
         (None, None) => return wrong("", "the object has neither `text` nor `texts`".to_owned()),
     };
+    let unit = match object.remove("offsets").filter(|value| !value.is_null()) {
+        Some(value) => offset_unit(&value)?,
+        None => OffsetUnit::default(),
+    };
     let protected = match object.remove("protected").filter(|value| !value.is_null()) {
-        Some(value) => spans_of(&value, &texts)?,
+        Some(value) => spans_of(&value, &texts, unit)?,
         None => Vec::new(),
     };
-    Ok(Asked { texts, options, protected })
+    Ok(Asked { texts, options, unit, protected })
 }
 
 /// For one text its spans; for several, as many arrays of them.
-fn spans_of(value: &Value, texts: &Texts) -> Result<Vec<Vec<Range<usize>>>, ApiError> {
+fn spans_of(value: &Value, texts: &Texts, unit: OffsetUnit) -> Result<Vec<Vec<Range<usize>>>, ApiError> {
     let texts = match texts {
-        Texts::One(text) => return Ok(vec![spans(value, text, "/protected")?]),
+        Texts::One(text) => return Ok(vec![spans(value, text, unit, "/protected")?]),
         Texts::Many(texts) => texts,
     };
     let Some(of_texts) = value.as_array().filter(|of_texts| of_texts.len() == texts.len()) else {
@@ -114,7 +125,7 @@ fn spans_of(value: &Value, texts: &Texts) -> Result<Vec<Vec<Range<usize>>>, ApiE
         return Err(ApiError::new(Kind::InvalidRequest, detail).at("/protected"));
     };
     let of_text = |(index, (value, text)): (usize, (&Value, &String))| {
-        spans(value, text, &format!("/protected/{index}"))
+        spans(value, text, unit, &format!("/protected/{index}"))
     };
     of_texts.iter().zip(texts).enumerate().map(of_text).collect()
 }

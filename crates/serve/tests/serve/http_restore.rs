@@ -60,6 +60,39 @@ fn options_reach_the_model() {
 }
 
 #[test]
+fn offsets_count_what_the_client_counts() {
+    let server = Server::start(&[]);
+    let text = format!("👩‍🔬 é: {}", TEXTS[5]);
+    let ask = |offsets: &str, protected: usize| {
+        let span = [0, protected];
+        let body = json!({"text": text, "offsets": offsets, "protected": [span], "min_confidence": 0});
+        let answer = server.restore(&body).json();
+        let edits: Vec<Edit> = serde_json::from_value(answer["edits"].clone()).unwrap();
+        (answer["text"].as_str().unwrap().to_owned(), edits)
+    };
+    let prefix = "👩‍🔬 é:";
+    let (restored, bytes) = ask("bytes", prefix.len());
+    assert!(!bytes.is_empty() && restored.starts_with(prefix));
+    for name in ["code_points", "utf16"] {
+        let length = |text: &str| match name {
+            "utf16" => text.encode_utf16().count(),
+            _ => text.chars().count(),
+        };
+        let (same, edits) = ask(name, length(prefix));
+        assert_eq!((&same, edits.len()), (&restored, bytes.len()), "{name}");
+        for (edit, bytes) in edits.iter().zip(&bytes) {
+            let expected = (length(&text[..bytes.start]), length(&text[..bytes.end]));
+            assert_eq!((edit.start, edit.end), expected, "{name}");
+        }
+    }
+    let answer = server.restore(&json!({"text": text, "offsets": "utf16", "protected": [[0, 1]]}));
+    assert_eq!(answer.status, 422);
+    assert_eq!(answer.json()["pointer"], "/protected/0");
+    let answer = server.restore(&json!({"text": text, "offsets": "words"}));
+    assert_eq!((answer.status, &answer.json()["pointer"]), (422, &json!("/offsets")));
+}
+
+#[test]
 fn a_text_beyond_the_window_and_the_batch_is_restored_whole() {
     let server = Server::start(&["--batch-tokens", "256"]);
     let long = TEXTS[5].repeat(40);

@@ -2,7 +2,7 @@
 
 mod bars;
 mod comparison;
-mod edits;
+mod coverage;
 mod example;
 mod reliability;
 mod text;
@@ -13,12 +13,13 @@ use restorer::metrics::TextCounts;
 
 use self::bars::{Bars, Group};
 use self::comparison::write_comparison;
-use self::edits::{JudgedEdit, judged_edits};
+use self::coverage::write_coverage;
 use self::example::{write_example, write_legend};
 use self::reliability::write_reliability;
 use self::text::{counted, escaped, percent_of};
 use super::output::{HEADINGS, cells, rows};
 use super::{Evaluation, Grouping, Restored};
+use crate::judged::{JudgedEdit, judged_edits};
 
 const STYLE: &str = include_str!("style.css");
 /// Texts that are shown because errors were added to them, at most.
@@ -149,13 +150,14 @@ fn write_figures(page: &mut String, evaluation: &Evaluation) -> fmt::Result {
 }
 
 fn write_distributions(page: &mut String, restored: &[Restored]) -> fmt::Result {
-    let edits = judged_edits(restored);
+    let edits = judged_edits(restored.iter().map(|restored| (&restored.pair, &restored.scored)));
     writeln!(page, "<section id=\"errors\">\n<h2>Errors and edits</h2>\n<div class=\"charts\">")?;
     errors_chart(restored).write(page)?;
     lengths_chart(restored).write(page)?;
     if !edits.is_empty() {
         edits_chart(&edits).write(page)?;
         write_reliability(page, &edits)?;
+        write_coverage(page, &edits)?;
     }
     writeln!(page, "</div>\n</section>")
 }

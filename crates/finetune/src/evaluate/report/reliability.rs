@@ -2,50 +2,17 @@
 
 use std::fmt::{self, Write as _};
 
-use super::edits::JudgedEdit;
+use super::super::edit_figures::{bins, calibration_error};
 use super::text::{counted, percent_of};
+use crate::judged::JudgedEdit;
 
 const WIDTH: f64 = 400.0;
 const HEIGHT: f64 = 210.0;
 const LEFT: f64 = 46.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 38.0;
-/// Width of a bin of confidence.
-const BINS: usize = 10;
-/// Of the normal distribution: two sides hold 95 %.
-const Z: f64 = 1.96;
-
-/// Edits of one bin.
-#[derive(Clone, Copy, Default)]
-struct Bin {
-    edits: u64,
-    right: u64,
-    confidence: f64,
-}
-
-impl Bin {
-    fn mean_confidence(&self) -> f64 {
-        self.confidence / self.edits.max(1) as f64
-    }
-
-    fn right_share(&self) -> f64 {
-        self.right as f64 / self.edits.max(1) as f64
-    }
-
-    /// Wilson's interval of the share of right edits.
-    fn interval(&self) -> (f64, f64) {
-        let (n, p) = (self.edits.max(1) as f64, self.right_share());
-        let middle = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
-        let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-        ((middle - half).max(0.0), (middle + half).min(1.0))
-    }
-}
-
 pub(super) fn write_reliability(page: &mut String, edits: &[JudgedEdit]) -> fmt::Result {
     let bins = bins(edits);
-    let gap: f64 =
-        bins.iter().map(|bin| (bin.right_share() - bin.mean_confidence()).abs() * bin.edits as f64).sum();
-    let gap = gap / edits.len().max(1) as f64;
     writeln!(
         page,
         "<figure><figcaption><b>Reliability of edits</b> <span class=\"soft\">share that is right, with its 95 % interval</span></figcaption>\n\
@@ -102,38 +69,6 @@ pub(super) fn write_reliability(page: &mut String, edits: &[JudgedEdit]) -> fmt:
          as they say; the larger a dot, the more edits. Mean distance from it, by edits: {}.</p></figure>",
         f64::midpoint(LEFT, WIDTH),
         HEIGHT - 4.0,
-        percent_of(gap, 1)
+        percent_of(calibration_error(&bins), 1)
     )
-}
-
-fn bins(edits: &[JudgedEdit]) -> [Bin; BINS] {
-    let mut bins = [Bin::default(); BINS];
-    for edit in edits {
-        let confidence = f64::from(edit.confidence).clamp(0.0, 1.0);
-        let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
-        bin.edits += 1;
-        bin.right += u64::from(edit.is_right);
-        bin.confidence += confidence;
-    }
-    bins
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn intervals_are_wilsons() {
-        let (low, high) = Bin { edits: 10, right: 8, confidence: 8.0 }.interval();
-        assert!((low - 0.490).abs() < 0.001 && (high - 0.943).abs() < 0.001, "{low} {high}");
-        let (_, high) = Bin { edits: 3, right: 3, confidence: 3.0 }.interval();
-        assert!((high - 1.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn the_last_bin_holds_what_is_sure() {
-        let edit = |confidence| JudgedEdit { confidence, is_right: true, graphemes: 1 };
-        let bins = bins(&[edit(1.0), edit(0.95), edit(0.05)]);
-        assert_eq!((bins[9].edits, bins[0].edits), (2, 1));
-    }
 }

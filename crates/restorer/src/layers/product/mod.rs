@@ -7,11 +7,13 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod int8;
 #[cfg(target_arch = "x86_64")]
 mod pack;
 
 #[cfg(target_arch = "x86_64")]
 use avx512::{PackedRight, Right};
+pub(super) use int8::Int8Matrix;
 
 /// A matrix inside a slice: entry (i, j) is at `i · row + j · col`.
 #[derive(Clone, Copy)]

@@ -1,0 +1,110 @@
+//! Confidences that are held to held-out pairs: what training learns of them, and `finetune calibrate`.
+
+mod helpers;
+
+use std::path::Path;
+
+use corruptor::Pair;
+use finetune::data::read_pairs;
+use finetune::train_recipe;
+use helpers::{Workspace, from_scratch};
+use predicates::str::contains;
+use restorer::checkpoint::RestorerJson;
+use restorer::{Calibration, LoadOptions, Restoration, RestoreOptions, RestoreRequest, load};
+
+fn restored(dir: &Path, pairs: &[Pair], min_confidence: f32, raw_confidence: bool) -> Vec<Restoration> {
+    let options = RestoreOptions { min_confidence: Some(min_confidence), ..RestoreOptions::default() };
+    let requests: Vec<_> =
+        pairs.iter().map(|pair| RestoreRequest::new(&pair.corrupted).with_options(options)).collect();
+    load(dir, &LoadOptions { raw_confidence, ..LoadOptions::default() }).unwrap().restore(&requests).unwrap()
+}
+
+fn json(dir: &Path) -> RestorerJson {
+    serde_json::from_slice(&std::fs::read(dir.join("restorer.json")).unwrap()).unwrap()
+}
+
+/// A checkpoint that was trained, and the pairs it was tuned on.
+fn trained() -> (Workspace, Vec<Pair>) {
+    let workspace = Workspace::new();
+    train_recipe(workspace.options("run", &["train.confidence_grid=[0.0]"]), &from_scratch()).unwrap();
+    let pairs = read_pairs(&workspace.pairs().join("valid")).unwrap();
+    (workspace, pairs)
+}
+
+#[test]
+fn training_learns_a_calibration_that_only_changes_what_is_told() {
+    let (workspace, pairs) = trained();
+    let run = workspace.path("run");
+    let calibration = json(&run).calibration.expect("a calibration");
+    let (raw, told) = (restored(&run, &pairs, 0.0, true), restored(&run, &pairs, 0.0, false));
+    let mut edits = 0;
+    for (raw, told) in raw.iter().zip(&told) {
+        assert_eq!((&raw.text, raw.calibrated, told.calibrated), (&told.text, false, true));
+        for (raw, told) in raw.edits.iter().zip(&told.edits) {
+            let expected = calibration.probability(f64::from(raw.confidence)) as f32;
+            assert!((told.confidence - expected).abs() < 1e-6, "{told:?}, {expected} expected");
+            edits += 1;
+        }
+    }
+    assert!(edits > 30, "only {edits} edits");
+    // A threshold is one of what is told.
+    let middle =
+        told.iter().flat_map(|one| &one.edits).map(|edit| edit.confidence).fold(1.0, f32::min) + 0.01;
+    for one in restored(&run, &pairs, middle, false) {
+        assert!(one.edits.iter().all(|edit| edit.confidence >= middle - 1e-6));
+    }
+}
+
+#[test]
+fn a_checkpoint_is_calibrated_on_other_pairs_and_says_what_that_changed() {
+    let (workspace, _) = trained();
+    let run = workspace.path("run");
+    // As if the model had been twice as sure of itself as it should be.
+    let mut said = json(&run);
+    said.calibration = Some(Calibration { slope: 2.0, intercept: 1.0 });
+    std::fs::write(run.join("restorer.json"), serde_json::to_vec(&said).unwrap()).unwrap();
+    let before = std::fs::read(run.join("model.safetensors")).unwrap();
+    workspace
+        .finetune("calibrate")
+        .args(["--model", "run", "--pairs", "pairs/valid"])
+        .assert()
+        .success()
+        .stderr(contains("expected calibration error"));
+    let learned = json(&run).calibration.unwrap();
+    assert!(learned.slope < 2.0, "{learned:?}: what stood there before has no say");
+    assert_eq!(RestorerJson { calibration: said.calibration, ..json(&run) }, said, "all else is as it was");
+    assert_eq!(std::fs::read(run.join("model.safetensors")).unwrap(), before);
+
+    let metrics = workspace.path("metrics.json");
+    workspace
+        .finetune("evaluate")
+        .args([
+            "--model",
+            "run",
+            "--pairs",
+            "pairs/test",
+            "--min-confidence",
+            "0",
+            "--metrics",
+            "metrics.json",
+        ])
+        .args(["--report", "report.html"])
+        .assert()
+        .success()
+        .stdout(contains("expected calibration error"));
+    let metrics: serde_json::Value = serde_json::from_slice(&std::fs::read(metrics).unwrap()).unwrap();
+    assert_eq!(metrics["calibrated"], true);
+    let edits = &metrics["edits"];
+    assert!(edits["edits"].as_u64().unwrap() > 30);
+    assert!(edits["calibration_error"].as_f64().unwrap() < 0.2, "{edits}");
+    assert!(edits["coverage_99"].as_f64().unwrap() >= edits["coverage_999"].as_f64().unwrap());
+    let report = std::fs::read_to_string(workspace.path("report.html")).unwrap();
+    assert!(report.contains("Precision and coverage") && report.contains("Reliability of edits"));
+
+    workspace
+        .finetune("calibrate")
+        .args(["--model", "nowhere", "--pairs", "pairs/valid"])
+        .assert()
+        .failure()
+        .stderr(contains("nowhere"));
+}
