@@ -62,6 +62,7 @@ fn a_checkpoint_is_calibrated_on_other_pairs_and_says_what_that_changed() {
     // As if the model had been twice as sure of itself as it should be.
     let mut said = json(&run);
     said.calibration = Some(Calibration { slope: 2.0, intercept: 1.0 });
+    said.min_confidence = 0.7;
     std::fs::write(run.join("restorer.json"), serde_json::to_vec(&said).unwrap()).unwrap();
     let before = std::fs::read(run.join("model.safetensors")).unwrap();
     workspace
@@ -72,7 +73,12 @@ fn a_checkpoint_is_calibrated_on_other_pairs_and_says_what_that_changed() {
         .stderr(contains("expected calibration error"));
     let learned = json(&run).calibration.unwrap();
     assert!(learned.slope < 2.0, "{learned:?}: what stood there before has no say");
-    assert_eq!(RestorerJson { calibration: said.calibration, ..json(&run) }, said, "all else is as it was");
+    let now = json(&run);
+    // The threshold lets the same edits pass.
+    let threshold = |json: &RestorerJson| json.calibration.unwrap().said(f64::from(json.min_confidence));
+    assert!((threshold(&now) - threshold(&said)).abs() < 1e-5);
+    let (calibration, min_confidence) = (said.calibration, said.min_confidence);
+    assert_eq!(RestorerJson { calibration, min_confidence, ..now }, said, "all else is as it was");
     assert_eq!(std::fs::read(run.join("model.safetensors")).unwrap(), before);
 
     let metrics = workspace.path("metrics.json");

@@ -105,7 +105,8 @@ impl RestorerJson {
     }
 }
 
-/// Gives the checkpoint in `dir` another calibration, and leaves all else as it is.
+/// Gives the checkpoint in `dir` another calibration. Its own threshold is told anew, so that the same edits reach it; all else is as it
+/// was.
 ///
 /// # Errors
 /// If its `restorer.json` cannot be read or written.
@@ -114,9 +115,13 @@ pub fn write_calibration(dir: &Path, calibration: Calibration) -> Result<(), Res
     let bytes = std::fs::read(&path).map_err(|source| RestoreError::Io { path: path.clone(), source })?;
     let mut json: RestorerJson = serde_json::from_slice(&bytes)
         .map_err(|e| RestoreError::Format { path: path.clone(), message: e.to_string() })?;
-    match &mut json.decoding {
-        Some(decoding) => decoding.calibration = calibration,
-        None => json.calibration = Some(calibration),
+    let before = match &mut json.decoding {
+        Some(decoding) => std::mem::replace(&mut decoding.calibration, calibration),
+        None => json.calibration.replace(calibration).unwrap_or_default(),
+    };
+    let threshold = f64::from(json.min_confidence);
+    if threshold > 0.0 && threshold < 1.0 {
+        json.min_confidence = calibration.probability(before.said(threshold)) as f32;
     }
     write_json(&path, &json)
 }

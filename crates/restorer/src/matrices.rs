@@ -47,6 +47,8 @@ fn description() -> Value {
         "config_groups": {
             "group_0": {
                 "targets": ["Linear"],
+                // Newer versions look here.
+                "format": FORMATS[0],
                 "weights": {
                     "num_bits": 8,
                     "type": "int",
