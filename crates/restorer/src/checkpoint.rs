@@ -121,7 +121,8 @@ pub fn write_calibration(dir: &Path, calibration: Calibration) -> Result<(), Res
     };
     let threshold = f64::from(json.min_confidence);
     if threshold > 0.0 && threshold < 1.0 {
-        json.min_confidence = calibration.probability(before.said(threshold)) as f32;
+        // To four decimals, rounded down: none that passed fails.
+        json.min_confidence = ((calibration.probability(before.said(threshold)) * 1e4).floor() / 1e4) as f32;
     }
     write_json(&path, &json)
 }

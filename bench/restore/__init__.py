@@ -1,0 +1,1 @@
+"""Restoring by an autoregressive model, compared with transformers."""
