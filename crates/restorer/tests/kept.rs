@@ -43,7 +43,8 @@ fn the_restorer_repairs_and_its_drafts_change_nothing() {
     assert!(own[0].calibrated);
     assert!(own[0].text.contains("Congress information"), "{:?}", own[0]);
     assert_eq!(own[2].text, TEXT);
-    let repaired = "It is the duty of the government to protect the liberty of its citizens, at home and aboard.";
+    let repaired =
+        "It is the duty of the government to protect the liberty of its citizens, at home and aboard.";
     let (all, one_by_one) =
         (drafts.restore(&requests(Some(0.0))).unwrap(), plain.restore(&requests(Some(0.0))).unwrap());
     assert_eq!(all[1].text, repaired);

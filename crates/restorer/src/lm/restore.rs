@@ -31,10 +31,16 @@ impl LanguageModel {
     fn propose(&self, windows: &[Window]) -> Result<Vec<WindowEdits>, RestoreError> {
         let texts: Vec<Vec<u32>> = windows.iter().map(|window| self.codec.encode(&window.text)).collect();
         let mut groups: Vec<Vec<usize>> = Vec::new();
+        let costs: Vec<usize> = texts.iter().map(|text| 2 * text.len() + self.prompt.tokens()).collect();
+        let threads = self
+            .pool
+            .as_ref()
+            .map_or_else(rayon::current_num_threads, rayon::ThreadPool::current_num_threads);
+        // No thread stands by while another writes many.
+        let most = GROUP_TOKENS.min(costs.iter().sum::<usize>().div_ceil(threads));
         let mut tokens = usize::MAX;
-        for (index, text) in texts.iter().enumerate() {
-            let cost = 2 * text.len() + self.prompt.tokens();
-            if tokens.saturating_add(cost) > GROUP_TOKENS {
+        for (index, &cost) in costs.iter().enumerate() {
+            if tokens.saturating_add(cost) > most {
                 groups.push(Vec::new());
                 tokens = 0;
             }
