@@ -32,7 +32,9 @@ def main() -> None:
     add("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    model = AutoModelForCausalLM.from_pretrained(arguments.model, dtype=torch.float32, attn_implementation="sdpa").eval()
+    model = AutoModelForCausalLM.from_pretrained(
+        arguments.model, dtype=torch.float32, attn_implementation="sdpa"
+    ).eval()
     template = json.loads((arguments.model / "restorer.json").read_text())["prompt"]
     first_token = model.config.bos_token_id
     beginning = [] if first_token is None else [first_token]

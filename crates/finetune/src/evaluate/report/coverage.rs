@@ -11,6 +11,8 @@ const HEIGHT: f64 = 210.0;
 const LEFT: f64 = 46.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 38.0;
+/// Where the axis of precision may begin: its quarters are round.
+const BOTTOMS: [f64; 6] = [0.96, 0.9, 0.8, 0.6, 0.4, 0.2];
 /// Points of the curve at most.
 const POINTS: usize = 200;
 
@@ -19,7 +21,7 @@ pub(super) fn write_coverage(page: &mut String, edits: &[JudgedEdit]) -> fmt::Re
     // The first few edits jump between 0 and 1; the axis ends where the curve of at least a hundredth of them does.
     let shown: Vec<&Threshold> = curve.iter().filter(|t| t.coverage >= 0.01).collect();
     let least = shown.iter().map(|t| t.precision).fold(0.999, f64::min);
-    let bottom = (least * 20.0).floor() / 20.0;
+    let bottom = BOTTOMS.into_iter().find(|bottom| *bottom <= least).unwrap_or(0.0);
     writeln!(
         page,
         "<figure><figcaption><b>Precision and coverage</b> <span class=\"soft\">share of the edits from some confidence on that are right</span></figcaption>\n\
@@ -40,7 +42,7 @@ pub(super) fn write_coverage(page: &mut String, edits: &[JudgedEdit]) -> fmt::Re
             y(precision),
             LEFT - 6.0,
             y(precision) + 3.5,
-            percent_of(precision, usize::from(bottom > 0.8)),
+            percent_of(precision, usize::from(bottom >= 0.9)),
             x(share),
             floor + 15.0,
             percent_of(share, 0),
