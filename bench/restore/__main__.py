@@ -3,10 +3,11 @@
     python3 -m bench.restore [--model bench/models/llama] [--texts 32] [--rounds 3] [--noise 0.01 0.05 0.1]
         [--batches 1 8 32] [--programs target/release]
 
-Texts are beginnings of test passages within one window, corrupted by the default channel at a character error rate. Ours restores
-them in float32 and in 8 bits with the input as the draft, and in float32 one token a pass; transformers generates greedily in float32
-with its cache. All on two threads, round after round in turn. Prints a Markdown table: restored characters a second (medians,
-lowest and highest), milliseconds a request, passes of the model and characters a pass, and how many texts are those of transformers.
+Texts are beginnings of test passages within one window, corrupted by the default channel at a character error rate.
+Ours restores them in float32 and in 8 bits with the input as the draft, and in float32 one token a pass; transformers
+generates greedily in float32 with its cache. All on two threads, round after round in turn. Prints a Markdown table:
+restored characters a second (medians, lowest and highest), milliseconds a request, passes of the model and characters
+a pass, and how many texts are those of transformers.
 """
 
 import argparse
@@ -73,10 +74,10 @@ def row(noise: str, batch: int, name: str, runs: list[dict], peer: list[dict]) -
     milliseconds = 1000 * median(median(one["seconds"]) for one in runs) / requests * min(requests, batch)
     passes = f"{characters / found['passes']:.1f}" if "passes" in found else ""
     same = sum(mine == theirs for mine, theirs in zip(found["texts"], reference["texts"], strict=True))
-    return (
-        f"| {100 * float(noise):g} % | {batch} | {name} | {median(speeds):,.0f} ({min(speeds):,.0f} to {max(speeds):,.0f}) "
-        f"| {milliseconds:,.0f} | {passes} | {median(speeds) / slowest:.1f}× | {same} of {len(found['texts'])} |"
-    )
+    speed = f"{median(speeds):,.0f} ({min(speeds):,.0f} to {max(speeds):,.0f})"
+    cells = [f"{100 * float(noise):g} %", batch, name, speed, f"{milliseconds:,.0f}", passes]
+    cells += [f"{median(speeds) / slowest:.1f}×", f"{same} of {len(found['texts'])}"]
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def main() -> int:
