@@ -16,7 +16,7 @@ pub fn widen_edits(text: &str, edits: Vec<Edit>) -> Vec<Edit> {
     let mut edits = edits.into_iter().peekable();
     while let Some(edit) = edits.next() {
         let mut at = Placed { out: edit.start.wrapping_add_signed(shift), edit };
-        shift += at.growth();
+        shift += growth(&at.edit);
         while !(input.has(at.edit.start) && output.has(at.out)) {
             match widened.pop_if(|before| before.edit.end == at.edit.start) {
                 Some(before) => at = before.joined(&at.edit),
@@ -30,7 +30,7 @@ pub fn widen_edits(text: &str, edits: Vec<Edit>) -> Vec<Edit> {
             }
             match edits.next_if(|next| next.start == end) {
                 Some(next) => {
-                    shift += next.replacement.len().cast_signed() - (next.end - next.start).cast_signed();
+                    shift += growth(&next);
                     at = at.joined(&next);
                 }
                 None => at.step_right(text),
@@ -41,6 +41,11 @@ pub fn widen_edits(text: &str, edits: Vec<Edit>) -> Vec<Edit> {
     widened.into_iter().map(|placed| placed.edit).collect()
 }
 
+/// How many bytes an edit adds.
+fn growth(edit: &Edit) -> isize {
+    edit.replacement.len().cast_signed() - (edit.end - edit.start).cast_signed()
+}
+
 /// An edit, and where what it puts begins in the output.
 struct Placed {
     edit: Edit,
@@ -48,10 +53,6 @@ struct Placed {
 }
 
 impl Placed {
-    fn growth(&self) -> isize {
-        self.edit.replacement.len().cast_signed() - (self.edit.end - self.edit.start).cast_signed()
-    }
-
     /// Together with an edit that begins where this one ends.
     fn joined(mut self, next: &Edit) -> Self {
         self.edit.end = next.end;
@@ -143,7 +144,7 @@ mod tests {
                 prop_assert!(input.has(edit.start) && input.has(edit.end), "{:?}", edit);
                 let out = edit.start.wrapping_add_signed(shift);
                 prop_assert!(output.has(out) && output.has(out + edit.replacement.len()), "{:?}", edit);
-                shift += edit.replacement.len().cast_signed() - (edit.end - edit.start).cast_signed();
+                shift += growth(edit);
             }
         }
     }

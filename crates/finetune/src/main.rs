@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use corruptor::atomic::AtomicFile;
 use corruptor::resolve::load_channel;
-use corruptor::{Recipe, Split};
+use corruptor::{Pair, Recipe, Split};
 use finetune::calibrate::calibrate_checkpoint;
 use finetune::evaluate::{EvaluateOptions, evaluate, html, table, update_card, write_plots};
 use finetune::parallel::Place;
@@ -203,10 +203,7 @@ fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
             ..LoadOptions::default()
         },
     )?;
-    let mut pairs = data::read_pairs(&args.pairs)?;
-    if let Some(limit) = args.limit {
-        pairs = data::spread(&pairs, limit);
-    }
+    let pairs = some_pairs(&args.pairs, args.limit)?;
     let on_cpu = args.device.device == restorer::DeviceChoice::Cpu;
     let workers = Workers::new(if on_cpu { threads } else { 1 })?;
     let examples = settings.report_examples;
@@ -230,10 +227,7 @@ fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
 
 fn run_calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
     let threads = start_threads(args.device, 1)?;
-    let mut pairs = data::read_pairs(&args.pairs)?;
-    if let Some(limit) = args.limit {
-        pairs = data::spread(&pairs, limit);
-    }
+    let pairs = some_pairs(&args.pairs, args.limit)?;
     let on_cpu = args.device.device == restorer::DeviceChoice::Cpu;
     let workers = Workers::new(if on_cpu { threads } else { 1 })?;
     let load = LoadOptions { device: args.device.device, ..LoadOptions::default() };
@@ -252,6 +246,15 @@ fn run_calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
         found.calibration.intercept
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Pairs of a file or directory, at most `limit`, evenly spaced.
+fn some_pairs(path: &Path, limit: Option<usize>) -> Result<Vec<Pair>> {
+    let pairs = data::read_pairs(path)?;
+    Ok(match limit {
+        Some(limit) => data::spread(&pairs, limit),
+        None => pairs,
+    })
 }
 
 /// The directory of a model; one on a hub is downloaded unless it is in the cache.

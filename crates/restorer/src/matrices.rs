@@ -1,5 +1,5 @@
 //! Matrices of 8 bits a weight in a checkpoint, in the layout of `compressed-tensors` (`int-quantized`, a scale a row), which
-//! vLLM and `transformers` read: `NAME.weight` in int8 beside `NAME.weight_scale` `[out, 1]`.
+//! `transformers` reads: `NAME.weight` in int8 beside `NAME.weight_scale` `[out, 1]`.
 
 use std::path::Path;
 use std::str::FromStr;

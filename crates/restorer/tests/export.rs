@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device};
 use restorer::layers::{Pass, Tape};
-use restorer::lm::{LanguageModel, TokenExample};
+use restorer::lm::{LanguageModel, TokenExample, merge_adapter};
 use restorer::tagger::{TableBits, Tagger};
 use restorer::{ComputeType, ExportOptions, LoadOptions, WeightBits, WeightType, export, weights};
 
@@ -160,6 +160,24 @@ fn matrices_of_eight_bits_are_read_back_to_half_a_step() {
         std::fs::remove_dir_all(home.path().join("back")).unwrap();
         std::fs::remove_dir_all(again).unwrap();
     }
+}
+
+#[test]
+fn an_adapter_is_merged_into_matrices_of_eight_bits() {
+    let home = tempfile::tempdir().unwrap();
+    let options = ExportOptions { weight_bits: Some(WeightBits::Eight), ..to(WeightType::Float32) };
+    export(&with_tokenizer("llama", home.path()), &home.path().join("small"), &options).unwrap();
+    let (adapter, merged) = (home.path().join("adapter"), home.path().join("merged"));
+    std::fs::create_dir_all(&adapter).unwrap();
+    std::fs::create_dir_all(&merged).unwrap();
+    let file = |name: &str| fixture("models/lora-llama").join(name);
+    std::fs::copy(file("adapter_model.safetensors"), adapter.join("adapter_model.safetensors")).unwrap();
+    let mut config = json(&file("adapter_config.json"));
+    config["base_model_name_or_path"] = "small".into();
+    std::fs::write(adapter.join("adapter_config.json"), config.to_string()).unwrap();
+    merge_adapter(&adapter, &merged).unwrap();
+    let exact = logits(&adapter, ComputeType::Float32);
+    assert!(apart(&logits(&merged, ComputeType::Auto), &exact) < 1e-5);
 }
 
 #[test]

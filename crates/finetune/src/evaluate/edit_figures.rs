@@ -14,7 +14,7 @@ const PRECISIONS: [f64; 2] = [0.99, 0.999];
 /// What stands in `metrics.json` of the edits of the pairs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EditFigures {
-    /// Edits that were judged.
+    /// Edits that were judged: those of 2,000 texts at most, evenly spaced.
     pub edits: u64,
     /// Share of them without which their text would have more errors.
     pub precision: f64,
@@ -91,7 +91,6 @@ pub(super) fn calibration_error(bins: &[Bin; BINS]) -> f64 {
 /// A threshold of confidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Threshold {
-    pub(super) confidence: f32,
     /// Share of all edits that reach it.
     pub(super) coverage: f64,
     /// Share of those that are right.
@@ -109,11 +108,7 @@ pub(super) fn curve(edits: &[JudgedEdit]) -> Vec<Threshold> {
             sorted.get(index + 1).is_none_or(|next| next.confidence.total_cmp(&edit.confidence).is_ne());
         if is_last_of_its_own {
             let taken = (index + 1) as f64;
-            curve.push(Threshold {
-                confidence: edit.confidence,
-                coverage: taken / sorted.len() as f64,
-                precision: right as f64 / taken,
-            });
+            curve.push(Threshold { coverage: taken / sorted.len() as f64, precision: right as f64 / taken });
         }
     }
     curve

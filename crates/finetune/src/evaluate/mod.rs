@@ -21,7 +21,7 @@ pub use output::{card_section, table, update_card, write_plots};
 pub use report::html;
 
 use crate::error::FinetuneError;
-use crate::judged::judged_edits;
+use crate::judged::{JudgedEdit, judged_edits};
 use crate::progress::Progress;
 use crate::scores::{Scored, score};
 use crate::sets::{EvaluationSet, SetKind, level_sets, operation_sets, passages_of};
@@ -73,6 +73,9 @@ pub struct Evaluation {
     pub edits: Option<EditFigures>,
     /// Whether the model's confidence was held to held-out pairs.
     pub calibrated: bool,
+    /// Each of those edits.
+    #[serde(skip)]
+    pub judged: Vec<JudgedEdit>,
 }
 
 /// A restored pair.
@@ -125,6 +128,7 @@ pub fn evaluate(
         None => groups_of(&restored),
     };
     progress.finish();
+    let judged = judged_edits(restored.iter().map(|r| (&r.pair, &r.scored)));
     let mut evaluation = Evaluation {
         model: model.info().digest.clone(),
         min_confidence: rounded(options.min_confidence.unwrap_or(model.info().min_confidence)),
@@ -133,8 +137,9 @@ pub fn evaluate(
         operations: BTreeMap::new(),
         levels: BTreeMap::new(),
         clean: None,
-        edits: EditFigures::of(&judged_edits(restored.iter().map(|r| (&r.pair, &r.scored)))),
+        edits: EditFigures::of(&judged),
         calibrated: model.info().calibrated,
+        judged,
     };
     for (kind, group) in groups.iter().filter(|(_, group)| !group.is_empty()) {
         let figures = figures(&group.iter().collect::<Vec<_>>());

@@ -77,7 +77,7 @@ pub fn table(evaluation: &Evaluation) -> String {
 fn edits_line(evaluation: &Evaluation) -> Option<String> {
     let edits = evaluation.edits.as_ref()?;
     Some(format!(
-        "{} edits, {} % right; expected calibration error {} %{}; {} % of them can be applied where 99 % must be right, {} % where 99.9 % must",
+        "{} edits judged, {} % right; expected calibration error {} %{}; {} % of them can be applied where 99 % must be right, {} % where 99.9 % must",
         edits.edits,
         percent(Some(edits.precision), 1),
         percent(Some(edits.calibration_error), 1),

@@ -9,6 +9,7 @@ use corruptor::UNICODE_VERSION;
 use super::model::LanguageModel;
 use super::settings::Learn;
 use crate::checkpoint::{CONFIG, RESTORER, RESTORER_VERSION, RestorerJson, WEIGHTS, write_json, write_whole};
+use crate::compute_type::ComputeType;
 use crate::error::RestoreError;
 use crate::load::LoadOptions;
 use crate::lora::{ADAPTER_CONFIG, ADAPTER_WEIGHTS};
@@ -20,7 +21,10 @@ use crate::windows::WindowSize;
 /// # Errors
 /// If `adapter` holds no adapter, it or its model cannot be loaded, or a file cannot be written.
 pub fn merge_adapter(adapter: &Path, out: &Path) -> Result<(), RestoreError> {
-    let model = LanguageModel::load(adapter, &LoadOptions::default())?;
+    let model = LanguageModel::load(
+        adapter,
+        &LoadOptions { compute_type: ComputeType::Float32, ..LoadOptions::default() },
+    )?;
     if model.files.adapter.is_none() {
         let message = "is not there: this is no adapter, and there is nothing to merge".to_owned();
         return Err(RestoreError::Format { path: adapter.join(ADAPTER_CONFIG), message });

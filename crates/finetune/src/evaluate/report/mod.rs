@@ -1,5 +1,6 @@
 //! The HTML report: the figures, charts of them, and restored texts to look at; one file without scripts or anything from elsewhere.
 
+mod axes;
 mod bars;
 mod comparison;
 mod coverage;
@@ -19,7 +20,7 @@ use self::reliability::write_reliability;
 use self::text::{counted, escaped, percent_of};
 use super::output::{HEADINGS, cells, rows};
 use super::{Evaluation, Grouping, Restored};
-use crate::judged::{JudgedEdit, judged_edits};
+use crate::judged::JudgedEdit;
 
 const STYLE: &str = include_str!("style.css");
 /// Texts that are shown because errors were added to them, at most.
@@ -52,7 +53,7 @@ fn write_page(
          <a href=\"#worse\">made worse</a><a href=\"#examples\">examples</a></nav>\n</header>\n<main>"
     )?;
     write_figures(page, evaluation)?;
-    write_distributions(page, restored)?;
+    write_distributions(page, restored, &evaluation.judged)?;
     write_texts(page, restored, examples)?;
     writeln!(page, "</main>\n</body>\n</html>")
 }
@@ -149,15 +150,14 @@ fn write_figures(page: &mut String, evaluation: &Evaluation) -> fmt::Result {
     writeln!(page, "</tbody></table></div>\n</section>")
 }
 
-fn write_distributions(page: &mut String, restored: &[Restored]) -> fmt::Result {
-    let edits = judged_edits(restored.iter().map(|restored| (&restored.pair, &restored.scored)));
+fn write_distributions(page: &mut String, restored: &[Restored], edits: &[JudgedEdit]) -> fmt::Result {
     writeln!(page, "<section id=\"errors\">\n<h2>Errors and edits</h2>\n<div class=\"charts\">")?;
     errors_chart(restored).write(page)?;
     lengths_chart(restored).write(page)?;
     if !edits.is_empty() {
-        edits_chart(&edits).write(page)?;
-        write_reliability(page, &edits)?;
-        write_coverage(page, &edits)?;
+        edits_chart(edits).write(page)?;
+        write_reliability(page, edits)?;
+        write_coverage(page, edits)?;
     }
     writeln!(page, "</div>\n</section>")
 }
