@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use unicode_segmentation::UnicodeSegmentation as _;
+use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation as _};
 
 /// The Unicode version whose segmentation rules are in force. Raising it changes pairs, so it stands in their metadata.
 pub const UNICODE_VERSION: (u64, u64, u64) = unicode_segmentation::UNICODE_VERSION;
@@ -15,6 +15,13 @@ pub(crate) fn is_bytewise(text: &str) -> bool {
 /// The extended grapheme clusters of `text`, in order.
 pub fn graphemes(text: &str) -> impl DoubleEndedIterator<Item = &str> + Clone {
     text.graphemes(true)
+}
+
+/// Whether an extended grapheme cluster of `text` begins or ends at byte `at`; only what is near is looked at.
+pub fn is_grapheme_boundary(text: &str, at: usize) -> bool {
+    // With the whole text at hand, the cursor never asks for more of it.
+    text.is_char_boundary(at)
+        && GraphemeCursor::new(at, text.len(), true).is_boundary(text, 0).unwrap_or(true)
 }
 
 /// Number of extended grapheme clusters in `text`.
@@ -187,6 +194,10 @@ mod tests {
             prop_assert_eq!(found.last(), Some(&(text.len() as u32)));
             prop_assert_eq!(&found[..found.len() - 1], &expected);
             prop_assert_eq!(grapheme_count(&text), expected.len());
+            for at in 0..=text.len() {
+                let is_known = expected.contains(&(at as u32)) || at == text.len() || at == 0;
+                prop_assert_eq!(is_grapheme_boundary(&text, at), is_known);
+            }
         }
     }
 }

@@ -81,7 +81,7 @@ pub use confusion::{ConfusionChoice, ConfusionError, ConfusionRow, Confusions};
 pub use distance::{cer, grapheme_distance};
 pub use edit::{Edit, EditError, apply_edits, compose_edits, minimize_edits};
 pub use event::{Event, EventError, invert, replay};
-pub use grapheme::{UNICODE_VERSION, grapheme_count, graphemes};
+pub use grapheme::{UNICODE_VERSION, grapheme_count, graphemes, is_grapheme_boundary};
 #[cfg(feature = "parquet")]
 pub use guarded::{guarded, is_guarded};
 #[cfg(feature = "parquet")]

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use corruptor::Pair;
-use restorer::checkpoint::write_calibration;
+use restorer::checkpoint::{write_calibration, write_text_calibration};
 use restorer::{Calibration, LoadOptions, RestoreOptions, Restorer};
 
 use crate::error::FinetuneError;
-use crate::evaluate::EditFigures;
-use crate::judged::{JudgedEdit, judged_edits};
+use crate::evaluate::{EditFigures, TextFigures};
+use crate::judged::{Judged, JudgedEdit, judged_edits};
 use crate::scores::score;
 use crate::workers::Workers;
 
@@ -30,6 +30,25 @@ pub fn calibrate<R: Restorer + ?Sized>(
     Ok((!points.is_empty()).then(|| (Calibration::fit(&points), edits)))
 }
 
+/// Restores `pairs` with the edits that reach `min_confidence`, the model's own threshold if none is given, and fits how often a whole
+/// text is right to what the model, whose texts are not calibrated, says of it. Also gives back the texts: none where there are none.
+///
+/// # Errors
+/// If the model fails.
+pub fn calibrate_texts<R: Restorer + ?Sized>(
+    model: &R,
+    pairs: &[Pair],
+    min_confidence: Option<f32>,
+    workers: &Workers,
+) -> Result<Option<(Calibration, Vec<Judged>)>, FinetuneError> {
+    let options = RestoreOptions { min_confidence, ..RestoreOptions::default() };
+    let texts: Vec<Judged> =
+        score(model, pairs, &options, workers, |_| ())?.iter().map(Judged::of_text).collect();
+    let points: Vec<(f64, bool)> =
+        texts.iter().map(|text| (f64::from(text.confidence), text.is_right)).collect();
+    Ok((!points.is_empty()).then(|| (Calibration::fit(&points), texts)))
+}
+
 /// What a calibration has changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calibrated {
@@ -39,19 +58,26 @@ pub struct Calibrated {
     pub before: EditFigures,
     /// The same edits as they are told now; they are what was learned from.
     pub after: EditFigures,
+    /// What was learned of whole texts.
+    pub texts: Calibration,
+    /// The texts as the model says them.
+    pub texts_before: TextFigures,
+    /// The same texts as they are told now.
+    pub texts_after: TextFigures,
 }
 
-/// Learns the calibration of the checkpoint in `dir` on `pairs`, and writes it there; none where the model changes nothing.
+/// Learns the calibrations of the checkpoint in `dir` on `pairs`, first that of its edits, then that of whole texts, and writes them
+/// there; none where the model changes nothing.
 ///
 /// # Errors
 /// If the checkpoint cannot be loaded or written, or the model fails.
 pub fn calibrate_checkpoint(
     dir: &Path,
     pairs: &[Pair],
-    options: LoadOptions,
+    options: &LoadOptions,
     workers: &Workers,
 ) -> Result<Option<Calibrated>, FinetuneError> {
-    let model = restorer::load(dir, &LoadOptions { raw_confidence: true, ..options })?;
+    let model = restorer::load(dir, &LoadOptions { raw_confidence: true, ..options.clone() })?;
     let Some((calibration, edits)) = calibrate(model.as_ref(), pairs, workers)? else { return Ok(None) };
     let told = |edit: &JudgedEdit| JudgedEdit {
         confidence: calibration.probability(f64::from(edit.confidence)) as f32,
@@ -59,6 +85,19 @@ pub fn calibrate_checkpoint(
     };
     let after = EditFigures::of(&edits.iter().map(told).collect::<Vec<_>>());
     let (Some(before), Some(after)) = (EditFigures::of(&edits), after) else { return Ok(None) };
+    drop(model);
     write_calibration(dir, calibration)?;
-    Ok(Some(Calibrated { calibration, before, after }))
+    // Which edits are applied depends on theirs.
+    write_text_calibration(dir, None)?;
+    let model = restorer::load(dir, options)?;
+    let Some((texts, judged)) = calibrate_texts(model.as_ref(), pairs, None, workers)? else {
+        return Ok(None);
+    };
+    write_text_calibration(dir, Some(texts))?;
+    let told = judged
+        .iter()
+        .map(|text| Judged { confidence: texts.probability(f64::from(text.confidence)) as f32, ..*text });
+    let texts_after = TextFigures::of(&told.collect::<Vec<_>>());
+    let texts_before = TextFigures::of(&judged);
+    Ok(Some(Calibrated { calibration, before, after, texts, texts_before, texts_after }))
 }

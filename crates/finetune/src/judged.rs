@@ -9,6 +9,28 @@ use crate::scores::Scored;
 /// Texts whose edits are judged at most, evenly spaced: each edit takes a distance.
 const TEXTS: usize = 2000;
 
+/// Something that a model was so sure of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Judged {
+    /// Its probability, as the model says.
+    pub confidence: f32,
+    /// Whether it is right.
+    pub is_right: bool,
+}
+
+impl Judged {
+    /// A whole text, which is right if it is the original.
+    pub fn of_text(scored: &Scored) -> Self {
+        Self { confidence: scored.confidence, is_right: scored.counts.errors_after == 0 }
+    }
+}
+
+impl From<&JudgedEdit> for Judged {
+    fn from(edit: &JudgedEdit) -> Self {
+        Self { confidence: edit.confidence, is_right: edit.is_right }
+    }
+}
+
 /// An edit that was applied.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct JudgedEdit {
@@ -56,7 +78,15 @@ mod tests {
         let mut pair = Channel::new(&clean).unwrap().pair(&passage, 0);
         corrupted.clone_into(&mut pair.corrupted);
         let text = apply_edits(corrupted, &edits).unwrap();
-        (pair, Scored { counts: TextCounts::of(original, corrupted, &text), restored: text, edits })
+        (
+            pair,
+            Scored {
+                counts: TextCounts::of(original, corrupted, &text),
+                restored: text,
+                edits,
+                confidence: 0.5,
+            },
+        )
     }
 
     #[test]

@@ -231,7 +231,7 @@ fn run_calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
     let on_cpu = args.device.device == restorer::DeviceChoice::Cpu;
     let workers = Workers::new(if on_cpu { threads } else { 1 })?;
     let load = LoadOptions { device: args.device.device, ..LoadOptions::default() };
-    let Some(found) = calibrate_checkpoint(&args.model, &pairs, load, &workers)? else {
+    let Some(found) = calibrate_checkpoint(&args.model, &pairs, &load, &workers)? else {
         bail!("the model changes none of the {} pairs: there is nothing to learn from", pairs.len());
     };
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
@@ -244,6 +244,15 @@ fn run_calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
         percent(found.after.calibration_error),
         found.calibration.slope,
         found.calibration.intercept
+    ));
+    say(&format!(
+        "{} texts, {} whole; expected calibration error {} before, {} now (slope {:.3}, intercept {:.3})",
+        found.texts_before.texts,
+        percent(found.texts_before.right),
+        percent(found.texts_before.calibration_error),
+        percent(found.texts_after.calibration_error),
+        found.texts.slope,
+        found.texts.intercept
     ));
     Ok(ExitCode::SUCCESS)
 }

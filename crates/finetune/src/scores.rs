@@ -15,6 +15,8 @@ pub struct Scored {
     pub restored: String,
     /// What was changed, over the corrupted text.
     pub edits: Vec<Edit>,
+    /// How probable the model finds it that the restored text is the original.
+    pub confidence: f32,
 }
 
 /// Pairs that one worker restores in one call.
@@ -39,6 +41,7 @@ pub fn score<R: Restorer + ?Sized>(
             counts: TextCounts::of(&pair.original, &pair.corrupted, &restoration.text),
             restored: restoration.text,
             edits: restoration.edits,
+            confidence: restoration.confidence,
         });
         let scored = scored.collect();
         done(pairs.len());

@@ -36,10 +36,14 @@ fn training_learns_a_calibration_that_only_changes_what_is_told() {
     let (workspace, pairs) = trained();
     let run = workspace.path("run");
     let calibration = json(&run).calibration.expect("a calibration");
+    let of_texts = json(&run).text_calibration.expect("a calibration of texts");
     let (raw, told) = (restored(&run, &pairs, 0.0, true), restored(&run, &pairs, 0.0, false));
     let mut edits = 0;
     for (raw, told) in raw.iter().zip(&told) {
         assert_eq!((&raw.text, raw.calibrated, told.calibrated), (&told.text, false, true));
+        assert_eq!((raw.text_calibrated, told.text_calibrated), (false, true));
+        let expected = of_texts.probability(f64::from(raw.confidence)) as f32;
+        assert!((told.confidence - expected).abs() < 1e-4, "{} told, {expected} expected", told.confidence);
         for (raw, told) in raw.edits.iter().zip(&told.edits) {
             let expected = calibration.probability(f64::from(raw.confidence)) as f32;
             assert!((told.confidence - expected).abs() < 1e-6, "{told:?}, {expected} expected");
@@ -77,8 +81,14 @@ fn a_checkpoint_is_calibrated_on_other_pairs_and_says_what_that_changed() {
     // The threshold lets the same edits pass.
     let threshold = |json: &RestorerJson| json.calibration.unwrap().said(f64::from(json.min_confidence));
     assert!((threshold(&now) - threshold(&said)).abs() < 1e-3);
-    let (calibration, min_confidence) = (said.calibration, said.min_confidence);
-    assert_eq!(RestorerJson { calibration, min_confidence, ..now }, said, "all else is as it was");
+    assert!(now.text_calibration.is_some());
+    let known = RestorerJson {
+        calibration: said.calibration,
+        text_calibration: said.text_calibration,
+        min_confidence: said.min_confidence,
+        ..now
+    };
+    assert_eq!(known, said, "all else is as it was");
     assert_eq!(std::fs::read(run.join("model.safetensors")).unwrap(), before);
 
     let metrics = workspace.path("metrics.json");
@@ -100,12 +110,15 @@ fn a_checkpoint_is_calibrated_on_other_pairs_and_says_what_that_changed() {
         .stdout(contains("expected calibration error"));
     let metrics: serde_json::Value = serde_json::from_slice(&std::fs::read(metrics).unwrap()).unwrap();
     assert_eq!(metrics["calibrated"], true);
+    assert_eq!(metrics["text_calibrated"], true);
+    assert!(metrics["whole_texts"]["calibration_error"].as_f64().unwrap() < 0.3, "{}", metrics["whole_texts"]);
     let edits = &metrics["edits"];
     assert!(edits["edits"].as_u64().unwrap() > 30);
     assert!(edits["calibration_error"].as_f64().unwrap() < 0.2, "{edits}");
     assert!(edits["coverage_99"].as_f64().unwrap() >= edits["coverage_999"].as_f64().unwrap());
     let report = std::fs::read_to_string(workspace.path("report.html")).unwrap();
     assert!(report.contains("Precision and coverage") && report.contains("Reliability of edits"));
+    assert!(report.contains("Reliability of texts"));
 
     workspace
         .finetune("calibrate")

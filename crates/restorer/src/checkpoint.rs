@@ -62,6 +62,9 @@ pub struct RestorerJson {
     /// Of a model that rewrites or proposes edits: from its own probability of an edit to the one that is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// From the model's own probability that all of a text, or of a core of a longer one, is right to the one that is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_calibration: Option<Calibration>,
     /// Major, minor and update version of Unicode whose grapheme rules were in force.
     pub unicode: (u64, u64, u64),
     /// The resolved recipe, as TOML.
@@ -94,6 +97,7 @@ impl RestorerJson {
             max_rounds: 1,
             min_confidence: meta.min_confidence,
             calibration: None,
+            text_calibration: meta.text_calibration,
             unicode: UNICODE_VERSION,
             recipe: meta.recipe.clone(),
             prompt: None,
@@ -105,25 +109,40 @@ impl RestorerJson {
     }
 }
 
-/// Gives the checkpoint in `dir` another calibration. Its own threshold is told anew, so that the same edits reach it; all else is as it
-/// was.
+/// Gives the edits of the checkpoint in `dir` another calibration. Its own threshold is told anew, so that the same edits reach it; all
+/// else is as it was.
 ///
 /// # Errors
 /// If its `restorer.json` cannot be read or written.
 pub fn write_calibration(dir: &Path, calibration: Calibration) -> Result<(), RestoreError> {
+    change_restorer(dir, |json| {
+        let before = match &mut json.decoding {
+            Some(decoding) => std::mem::replace(&mut decoding.calibration, calibration),
+            None => json.calibration.replace(calibration).unwrap_or_default(),
+        };
+        let threshold = f64::from(json.min_confidence);
+        if threshold > 0.0 && threshold < 1.0 {
+            // To four decimals, rounded down: none that passed fails.
+            json.min_confidence =
+                ((calibration.probability(before.said(threshold)) * 1e4).floor() / 1e4) as f32;
+        }
+    })
+}
+
+/// Gives the checkpoint in `dir` another calibration of whole texts, or none.
+///
+/// # Errors
+/// If its `restorer.json` cannot be read or written.
+pub fn write_text_calibration(dir: &Path, calibration: Option<Calibration>) -> Result<(), RestoreError> {
+    change_restorer(dir, |json| json.text_calibration = calibration)
+}
+
+fn change_restorer(dir: &Path, change: impl FnOnce(&mut RestorerJson)) -> Result<(), RestoreError> {
     let path = dir.join(RESTORER);
     let bytes = std::fs::read(&path).map_err(|source| RestoreError::Io { path: path.clone(), source })?;
     let mut json: RestorerJson = serde_json::from_slice(&bytes)
         .map_err(|e| RestoreError::Format { path: path.clone(), message: e.to_string() })?;
-    let before = match &mut json.decoding {
-        Some(decoding) => std::mem::replace(&mut decoding.calibration, calibration),
-        None => json.calibration.replace(calibration).unwrap_or_default(),
-    };
-    let threshold = f64::from(json.min_confidence);
-    if threshold > 0.0 && threshold < 1.0 {
-        // To four decimals, rounded down: none that passed fails.
-        json.min_confidence = ((calibration.probability(before.said(threshold)) * 1e4).floor() / 1e4) as f32;
-    }
+    change(&mut json);
     write_json(&path, &json)
 }
 

@@ -38,6 +38,8 @@ impl Parts {
     /// # Errors
     /// If it is damaged or of another family, or the second tagger.
     pub fn add(&mut self, files: CheckpointFiles, options: &LoadOptions) -> Result<(), RestoreError> {
+        // Other windows are for the whole.
+        let options = &LoadOptions { window_bytes: None, overlap_bytes: None, ..options.clone() };
         let fail = |message: String| Err(RestoreError::Format { path: files.path(CONFIG), message });
         match files.model_type()?.as_str() {
             ngram::MODEL_TYPE => {

@@ -119,6 +119,9 @@ pub enum RestoreError {
         /// Reason and remedy.
         message: String,
     },
+    /// The model panicked on a text: a bug.
+    #[error("the model panicked on this text, which is a bug: {0}")]
+    Panicked(String),
     /// The tensor library failed.
     #[error("tensor computation: {0}")]
     Tensor(#[from] candle_core::Error),

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`Restorer`] is the trait: texts in, restorations out; nothing outside this crate knows the families. [`load`] opens a
 //!   checkpoint of any family.
+//! - [`engine`] is the loop in which texts are restored, together and window by window, whatever the family.
 //! - [`tagger`] is the built-in family, a byte-level edit tagger.
 //! - [`layers`] holds the differentiable layers that the families are made of.
 //! - [`channel`] restores by inverting the corruption: the most probable original under a prior times the channel.
@@ -21,6 +22,7 @@ mod compute_type;
 pub mod decoder;
 mod device;
 mod directory;
+pub mod engine;
 pub mod ensemble;
 mod error;
 mod export;
@@ -37,7 +39,6 @@ mod part_prior;
 pub mod prior;
 mod quantized;
 mod restorer;
-mod rounds;
 pub mod source;
 pub mod t5;
 mod table;
@@ -57,7 +58,7 @@ pub use export::{ExportOptions, export};
 pub use load::{LoadOptions, load, load_embedded};
 pub use matrices::WeightBits;
 pub use part_prior::{PartPrior, PartState};
-pub use restorer::{Alternative, ModelInfo, Restoration, RestoreOptions, RestoreRequest, Restorer};
+pub use restorer::{Alternative, ModelInfo, Priority, Restoration, RestoreOptions, RestoreRequest, Restorer};
 pub use table::{RowTable, RowUse};
 pub use threads::keep_operations_on_their_thread;
 pub use weight_type::WeightType;

@@ -16,6 +16,7 @@ use crate::ngram;
 use crate::restorer::Restorer;
 use crate::source::ModelName;
 use crate::tagger::{self, Tagger};
+use crate::windows::WindowSize;
 
 /// Where and how a model runs.
 #[derive(Clone, Debug, Default)]
@@ -32,13 +33,27 @@ pub struct LoadOptions {
     pub prompt: Option<String>,
     /// An autoregressive model writes one token a pass, instead of verifying what its input proposes; the output is the same.
     pub no_drafts: bool,
-    /// Tell probabilities of edits as the model says them, without the checkpoint's calibration; what learns needs another one.
+    /// Bytes that the model sees at once; `None` takes the checkpoint's own. More than it has learned from rarely helps.
+    pub window_bytes: Option<usize>,
+    /// Bytes on each side of a window of a longer text that only inform; `None` takes the checkpoint's own.
+    pub overlap_bytes: Option<usize>,
+    /// Tell probabilities of edits and texts as the model says them, without the checkpoint's calibration; what learns needs another one.
     pub raw_confidence: bool,
     /// How the model was named, where that is not its directory: an adapter that is trained on it keeps the name.
     pub name: Option<ModelName>,
 }
 
 impl LoadOptions {
+    /// The windows of a checkpoint that has those of `known`.
+    pub(crate) fn size(&self, known: WindowSize) -> Result<WindowSize, RestoreError> {
+        let size = WindowSize {
+            window_bytes: self.window_bytes.unwrap_or(known.window_bytes),
+            overlap_bytes: self.overlap_bytes.unwrap_or(known.overlap_bytes),
+        };
+        size.validate().map_err(|message| RestoreError::Config { key: "window_bytes", message })?;
+        Ok(size)
+    }
+
     /// A pool of its own where a number of threads is asked for.
     pub(crate) fn thread_pool(&self) -> Result<Option<rayon::ThreadPool>, RestoreError> {
         let build = |threads| {

@@ -110,6 +110,14 @@ impl<P: Prior> Prior for Mixture<P> {
         self.states(Prior::open)
     }
 
+    fn is_asked_together(&self) -> bool {
+        self.parts.iter().any(Prior::is_asked_together)
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.parts.iter().map(Prior::state_bytes).sum()
+    }
+
     fn advance(&self, steps: &[(Self::State, Symbol)], next: &mut Vec<(f32, Self::State)>) {
         next.clear();
         next.resize_with(steps.len(), || (f32::NEG_INFINITY, SmallVec::new()));

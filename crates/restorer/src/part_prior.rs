@@ -81,6 +81,20 @@ impl Prior for PartPrior {
         }
     }
 
+    fn is_asked_together(&self) -> bool {
+        match self {
+            Self::Ngram(prior) => prior.is_asked_together(),
+            Self::Decoder(prior) => prior.is_asked_together(),
+        }
+    }
+
+    fn state_bytes(&self) -> usize {
+        match self {
+            Self::Ngram(prior) => prior.state_bytes(),
+            Self::Decoder(prior) => prior.state_bytes(),
+        }
+    }
+
     fn advance(&self, steps: &[(PartState, Symbol)], next: &mut Vec<(f32, PartState)>) {
         match self {
             Self::Ngram(prior) => {

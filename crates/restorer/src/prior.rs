@@ -30,6 +30,16 @@ pub trait Prior: Send + Sync {
     /// Many at once, so that a prior can batch; the result of each does not depend on the others.
     fn advance(&self, steps: &[(Self::State, Symbol)], next: &mut Vec<(f32, Self::State)>);
 
+    /// Whether many questions asked together are cheaper than each by itself.
+    fn is_asked_together(&self) -> bool {
+        false
+    }
+
+    /// Bytes that a state holds, about.
+    fn state_bytes(&self) -> usize {
+        size_of::<Self::State>()
+    }
+
     /// Reads symbols one after the other: of each, ln of its probability in nats and the state after it, into `next`, which is
     /// cleared. The same as single steps, at once where a prior can.
     fn read(&self, state: &Self::State, symbols: &[Symbol], next: &mut Vec<(f32, Self::State)>) {
@@ -96,6 +106,17 @@ impl<K: Ord, S> Ranked<K, S> {
         self.ends.push(self.entries.len());
     }
 
+    /// The lists of all states, one after the other.
+    pub(crate) fn into_states(self) -> impl Iterator<Item = Vec<(K, f64, S)>> {
+        let mut entries = self.entries.into_iter();
+        let mut first = 0;
+        self.ends.into_iter().map(move |end| {
+            let own = entries.by_ref().take(end - first).collect();
+            first = end;
+            own
+        })
+    }
+
     /// The same with other states.
     pub(crate) fn map<T>(self, of: impl Fn(S) -> T) -> Ranked<K, T> {
         let entries = self.entries.into_iter().map(|(key, ln, state)| (key, ln, of(state))).collect();
@@ -106,6 +127,18 @@ impl<K: Ord, S> Ranked<K, S> {
     pub fn of(&self, state: usize) -> &[(K, f64, S)] {
         let first = state.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.entries[first..self.ends[state]]
+    }
+}
+
+impl<K, S> FromIterator<Vec<(K, f64, S)>> for Ranked<K, S> {
+    /// Of lists that are sorted, one a state.
+    fn from_iter<I: IntoIterator<Item = Vec<(K, f64, S)>>>(lists: I) -> Self {
+        let mut ranked = Self::default();
+        for mut list in lists {
+            ranked.entries.append(&mut list);
+            ranked.ends.push(ranked.entries.len());
+        }
+        ranked
     }
 }
 

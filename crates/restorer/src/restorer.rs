@@ -5,6 +5,7 @@ use std::ops::Range;
 use corruptor::Edit;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::{Engine, EngineLimits, restore_all};
 use crate::error::RestoreError;
 
 /// How a text is restored.
@@ -17,6 +18,19 @@ pub struct RestoreOptions {
     pub max_rounds: Option<usize>,
     /// Most other originals to name, the most probable first; families that follow one hypothesis name none.
     pub alternatives: usize,
+    /// How urgent it is; what becomes of the text does not depend on it.
+    pub priority: Priority,
+}
+
+/// How urgent a text is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// Somebody waits for it.
+    #[default]
+    Interactive,
+    /// It can wait until there is room.
+    Bulk,
 }
 
 /// A text and how to restore it.
@@ -71,10 +85,13 @@ pub struct Restoration {
     pub text: String,
     /// What was changed, over the input, sorted, without overlap; replaying them gives `text`.
     pub edits: Vec<Edit>,
-    /// Probability that the model gives to all of its decisions in the last round over the text, in [0, 1].
+    /// Probability that the text is the original, in [0, 1]: what the model gives to all of its decisions in the last round, held to
+    /// held-out pairs where it is calibrated.
     pub confidence: f32,
     /// Whether the confidences of the edits were held to held-out pairs; else they are what the model says of itself.
     pub calibrated: bool,
+    /// Whether the confidence of the text was held to held-out pairs; else it is what the model says of itself.
+    pub text_calibrated: bool,
     /// Passes of the model over (parts of) the text.
     pub passes: usize,
     /// Other originals, the most probable first, as many as were asked for at most.
@@ -103,21 +120,33 @@ pub struct ModelInfo {
     pub window_bytes: usize,
     /// The checkpoint's own confidence threshold.
     pub min_confidence: f32,
-    /// Whether confidences were held to held-out pairs; else they are what the model says of itself.
+    /// Whether confidences of edits were held to held-out pairs; else they are what the model says of itself.
     pub calibrated: bool,
+    /// The same of confidences of texts.
+    pub text_calibrated: bool,
 }
 
 /// Restores texts.
 pub trait Restorer: Send + Sync {
-    /// Restores every request, in order; texts of any length.
-    ///
-    /// # Errors
-    /// If the tensor library fails; never because of a text.
-    fn restore(&self, requests: &[RestoreRequest]) -> Result<Vec<Restoration>, RestoreError>;
+    /// An engine over this model, without texts.
+    fn engine(&self, limits: EngineLimits) -> Box<dyn Engine + '_>;
 
     /// What one pass over `text` costs, in tokens of this model; for budgets.
     fn tokens(&self, text: &str) -> usize;
 
     /// What is known about the model.
     fn info(&self) -> &ModelInfo;
+
+    /// Restores every request, in order; texts of any length. A failure stays with its text.
+    fn restore_each(&self, requests: &[RestoreRequest]) -> Vec<Result<Restoration, RestoreError>> {
+        restore_all(self.engine(EngineLimits::default()), requests)
+    }
+
+    /// Restores every request, in order; texts of any length.
+    ///
+    /// # Errors
+    /// If the tensor library fails; never because of a text.
+    fn restore(&self, requests: &[RestoreRequest]) -> Result<Vec<Restoration>, RestoreError> {
+        self.restore_each(requests).into_iter().collect()
+    }
 }

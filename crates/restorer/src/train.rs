@@ -78,6 +78,8 @@ pub struct CheckpointMeta {
     pub min_confidence: f32,
     /// Of a model that restores by itself: what was learned on the validation split of the probabilities of its edits.
     pub calibration: Option<Calibration>,
+    /// The same of the probability that a whole text is right.
+    pub text_calibration: Option<Calibration>,
     /// Of a prior: how the channel is decoded.
     pub decoding: Option<Decoding>,
 }

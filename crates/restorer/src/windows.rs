@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use corruptor::is_grapheme_boundary;
+
 /// Bytes of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WindowSize {
@@ -30,26 +32,40 @@ impl WindowSize {
         ))
     }
 
-    /// The cores of a text: all of it where it fits a window, else pieces that end after white space where they can.
-    pub(crate) fn cores(self, text: &str) -> Vec<Range<usize>> {
-        let size = if text.len() <= self.window_bytes {
+    /// Bytes of the cores of a text of `length` bytes: all of it where it fits a window.
+    fn core_bytes(self, length: usize) -> usize {
+        if length <= self.window_bytes {
             self.window_bytes
         } else {
             self.window_bytes - 2 * self.overlap_bytes
-        };
-        let mut cores = Vec::with_capacity(text.len() / size + 1);
-        let mut start = 0;
-        while start < text.len() || cores.is_empty() {
-            let mut end = text.floor_char_boundary(start + size);
-            if end < text.len() {
-                let least = start + size * 3 / 4;
-                let space = text[start..end].rfind(char::is_whitespace).map(|at| start + at + 1);
-                end = space.filter(|&at| at >= least && text.is_char_boundary(at)).unwrap_or(end);
-            }
-            cores.push(start..end);
-            start = end;
         }
-        cores
+    }
+
+    /// The core that begins at `start`: the rest of the text, or a piece of it that ends after white space where it can, and else
+    /// between graphemes.
+    pub(crate) fn core(self, text: &str, start: usize) -> Range<usize> {
+        let size = self.core_bytes(text.len());
+        let end = text.floor_char_boundary(start + size);
+        if end == text.len() {
+            return start..end;
+        }
+        let least = text.ceil_char_boundary(start + size * 3 / 4).min(end);
+        let is_safe = |at: &usize| is_grapheme_boundary(text, *at);
+        let after = |(at, char): (usize, char)| char.is_whitespace().then_some(least + at + char.len_utf8());
+        let spaces = text[least..end].char_indices().rev().filter_map(after);
+        let places = (least..=end).rev().filter(|at| text.is_char_boundary(*at));
+        start..spaces.chain(places).find(is_safe).unwrap_or(end)
+    }
+
+    /// All cores of a text; an empty text has one.
+    pub(crate) fn cores(self, text: &str) -> impl Iterator<Item = Range<usize>> {
+        let next = move |core: &Range<usize>| (core.end < text.len()).then(|| self.core(text, core.end));
+        std::iter::successors(Some(self.core(text, 0)), next)
+    }
+
+    /// How many cores on each side a window can reach into.
+    pub(crate) fn reach(self) -> usize {
+        1 + self.overlap_bytes.div_ceil((self.window_bytes - 2 * self.overlap_bytes) * 3 / 4)
     }
 
     /// A core with its context.

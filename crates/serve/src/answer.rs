@@ -15,6 +15,8 @@ pub struct RestorationBody {
     pub confidence: f32,
     /// Whether the confidences of the edits were held to held-out pairs; else they are what the model says of itself.
     pub calibrated: bool,
+    /// The same of the confidence of the text.
+    pub text_calibrated: bool,
     /// Other originals, the most probable first, where they were asked for and the model knows any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alternatives: Vec<Alternative>,
@@ -22,7 +24,8 @@ pub struct RestorationBody {
 
 impl From<Restoration> for RestorationBody {
     fn from(restoration: Restoration) -> Self {
-        let Restoration { text, edits, confidence, calibrated, alternatives, .. } = restoration;
-        Self { text, edits, confidence, calibrated, alternatives }
+        let Restoration { text, edits, confidence, calibrated, text_calibrated, alternatives, .. } =
+            restoration;
+        Self { text, edits, confidence, calibrated, text_calibrated, alternatives }
     }
 }

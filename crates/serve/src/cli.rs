@@ -54,6 +54,12 @@ pub struct ModelArgs {
     /// What an autoregressive model computes in on a CPU: float32, int8, or auto, as its checkpoint's matrices are.
     #[arg(long, env = "REVERTANT_COMPUTE_TYPE", default_value_t)]
     pub compute_type: ComputeType,
+    /// Bytes of a text that the model sees at once; its own number unless given.
+    #[arg(long, env = "REVERTANT_WINDOW_BYTES", value_parser = parse_count)]
+    pub window_bytes: Option<usize>,
+    /// Bytes on each side of a window of a longer text that only inform; the model's own number unless given.
+    #[arg(long, env = "REVERTANT_OVERLAP_BYTES")]
+    pub overlap_bytes: Option<usize>,
     /// Threads that the model uses; all cores unless given.
     #[arg(long, env = "REVERTANT_THREADS", value_parser = parse_count)]
     pub threads: Option<usize>,
@@ -100,12 +106,15 @@ pub struct HttpArgs {
     /// Tokens that may wait for the model; more are refused, with status 429.
     #[arg(long, env = "REVERTANT_QUEUE_TOKENS", default_value_t = Limits::DEFAULT_QUEUE_TOKENS, value_parser = parse_count)]
     pub queue_tokens: usize,
-    /// Texts that the model gets at a time, at most.
+    /// Texts that are restored at a time, at most.
     #[arg(long, env = "REVERTANT_BATCH_TEXTS", default_value_t = Limits::DEFAULT_BATCH_TEXTS, value_parser = parse_count)]
     pub batch_texts: usize,
-    /// Tokens that the model gets at a time, at most; a single longer text goes alone.
+    /// Tokens that go through the model in one step, at most.
     #[arg(long, env = "REVERTANT_BATCH_TOKENS", default_value_t = Limits::DEFAULT_BATCH_TOKENS, value_parser = parse_count)]
     pub batch_tokens: usize,
+    /// Bytes of keys, values and hypotheses that are held for what is being restored, at most.
+    #[arg(long, env = "REVERTANT_CACHE_BYTES", default_value_t = Limits::DEFAULT_CACHE_BYTES, value_parser = parse_count)]
+    pub cache_bytes: usize,
     /// Connections at a time.
     #[arg(long, env = "REVERTANT_MAX_CONNECTIONS", default_value_t = ConnectionLimits::DEFAULT_CONNECTIONS, value_parser = parse_count)]
     pub max_connections: usize,

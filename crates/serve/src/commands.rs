@@ -37,6 +37,8 @@ fn load_model(args: &ModelArgs) -> Result<Arc<dyn Restorer>, Failure> {
         LoadOptions {
             device: args.device,
             compute_type: args.compute_type,
+            window_bytes: args.window_bytes,
+            overlap_bytes: args.overlap_bytes,
             threads: args.threads,
             ..LoadOptions::default()
         },

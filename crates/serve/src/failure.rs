@@ -3,8 +3,8 @@
 use std::io;
 
 use crate::{
-    batch::BatchError, contain::TextError, http::server::ListenError, logging::LogError,
-    metrics::MetricsError, model::ModelError,
+    batch::BatchError, http::server::ListenError, logging::LogError, metrics::MetricsError,
+    model::ModelError, text_error::TextError,
 };
 
 /// Exit status of a command that failed.

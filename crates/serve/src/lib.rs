@@ -2,11 +2,10 @@
 //!
 //! # Layout
 //!
-//! A request goes one way: [`http`] (connection, body) → [`routes`] (what was asked) → [`scheduler`] (queue, batches,
-//! the one engine thread) → the model, and its answer comes back as [`answer`] or as one of the kinds of [`error`].
+//! A request goes one way: [`http`] (connection, body) → [`routes`] (what was asked) → [`scheduler`] (queue, the
+//! one engine thread) → the model, and its answer comes back as [`answer`] or as one of the kinds of [`error`].
 //!
-//! - [`scheduler`] feeds the model: a bounded queue, batches by token budget, no timer.
-//! - [`contain`] keeps a failure or a panic with the text that caused it.
+//! - [`scheduler`] feeds the model: a bounded queue, texts that join and leave between steps, no timer.
 //! - [`routes`] is the HTTP API; [`http`] is what is around it: connections, limits, problem documents, request ids.
 //! - [`batch`] restores Parquet files, row group by row group.
 //! - [`model`] loads a checkpoint directory or the checkpoint built into the binary.
@@ -19,7 +18,6 @@ pub mod batch;
 mod builtin;
 pub mod cli;
 pub mod commands;
-pub mod contain;
 pub mod error;
 pub mod failure;
 pub mod http;
@@ -34,11 +32,13 @@ pub mod scheduler;
 pub mod shutdown;
 #[cfg(test)]
 mod testing;
+mod text_error;
 
 pub use error::{ApiError, Kind};
 pub use failure::Failure;
 pub use model::ModelSource;
 pub use scheduler::{Limits, Scheduler};
+pub use text_error::TextError;
 
 /// Version of this crate.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

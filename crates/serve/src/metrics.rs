@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use restorer::ModelInfo;
+use restorer::{ModelInfo, engine::Usage};
 
 const HTTP_REQUESTS: &str = "revertant_http_requests_total";
 const HTTP_SECONDS: &str = "revertant_http_request_duration_seconds";
 const QUEUE_TEXTS: &str = "revertant_queue_texts";
 const QUEUE_TOKENS: &str = "revertant_queue_tokens";
 const QUEUE_SECONDS: &str = "revertant_queue_wait_seconds";
-const BATCH_TEXTS: &str = "revertant_batch_texts";
-const BATCH_TOKENS: &str = "revertant_batch_tokens";
-const BATCH_SECONDS: &str = "revertant_batch_duration_seconds";
+const RUNNING_TEXTS: &str = "revertant_running_texts";
+const CACHE_BYTES: &str = "revertant_cache_bytes";
+const STEP_WINDOWS: &str = "revertant_step_windows";
+const STEP_SECONDS: &str = "revertant_step_duration_seconds";
 const TEXTS: &str = "revertant_texts_total";
 const TEXT_BYTES: &str = "revertant_text_bytes_total";
 const TEXT_TOKENS: &str = "revertant_text_tokens_total";
@@ -43,7 +44,7 @@ pub struct MetricsError(#[from] metrics_exporter_prometheus::BuildError);
 pub fn install() -> Result<PrometheusHandle, MetricsError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
-        .set_buckets_for_metric(Matcher::Prefix("revertant_batch_t".to_owned()), SIZES)?
+        .set_buckets_for_metric(Matcher::Full(STEP_WINDOWS.to_owned()), SIZES)?
         .install_recorder()?;
     describe();
     // Known from the first scrape, not from the first event.
@@ -66,14 +67,15 @@ fn describe() {
     describe_gauge!(QUEUE_TEXTS, "Texts that wait for the engine");
     describe_gauge!(QUEUE_TOKENS, "Tokens that wait for the engine");
     describe_histogram!(QUEUE_SECONDS, "Time a text waited for the engine");
-    describe_histogram!(BATCH_TEXTS, "Texts in a batch");
-    describe_histogram!(BATCH_TOKENS, "Tokens in a batch");
-    describe_histogram!(BATCH_SECONDS, "Time the model worked on a batch");
-    describe_counter!(TEXTS, "Texts that the model was run on");
-    describe_counter!(TEXT_BYTES, "Bytes of the texts that the model was run on");
-    describe_counter!(TEXT_TOKENS, "Tokens of the texts that the model was run on");
+    describe_gauge!(RUNNING_TEXTS, "Texts that are being restored");
+    describe_gauge!(CACHE_BYTES, "Bytes planned for keys, values and hypotheses of what is being restored");
+    describe_histogram!(STEP_WINDOWS, "Windows that were under way after a step");
+    describe_histogram!(STEP_SECONDS, "Time of a step of the engine");
+    describe_counter!(TEXTS, "Texts that the model is through with");
+    describe_counter!(TEXT_BYTES, "Bytes of the texts that the model is through with");
+    describe_counter!(TEXT_TOKENS, "Tokens of the texts that the model is through with");
     describe_counter!(EDITS, "Edits made");
-    describe_counter!(CANCELLED, "Texts dropped before they were started because the client had left");
+    describe_counter!(CANCELLED, "Texts dropped or given up because the client had left");
     describe_counter!(FAILED, "Texts that the model failed on, by reason");
     describe_counter!(REJECTED, "Error answers by kind");
     describe_gauge!(MODEL, "1, with the model and the version as labels");
@@ -107,33 +109,26 @@ pub(crate) fn queue_wait(time: Duration) {
     histogram!(QUEUE_SECONDS).record(time.as_secs_f64());
 }
 
-/// Texts dropped because their client had left.
+/// Texts dropped or given up because their client had left.
 pub(crate) fn cancelled(texts: usize) {
     if texts > 0 {
         counter!(CANCELLED).increment(texts as u64);
     }
 }
 
-/// A finished batch.
-pub(crate) struct Batch {
-    pub(crate) texts: usize,
-    pub(crate) tokens: usize,
-    pub(crate) bytes: usize,
-    pub(crate) elapsed: Duration,
+/// A step of the engine, and what is under way after it.
+pub(crate) fn step(usage: &Usage, elapsed: Duration) {
+    gauge!(RUNNING_TEXTS).set(usage.texts as f64);
+    gauge!(CACHE_BYTES).set(usage.cache_bytes as f64);
+    histogram!(STEP_WINDOWS).record(usage.windows as f64);
+    histogram!(STEP_SECONDS).record(elapsed.as_secs_f64());
 }
 
-/// Counts a finished batch.
-pub(crate) fn batch(batch: &Batch) {
-    histogram!(BATCH_TEXTS).record(batch.texts as f64);
-    histogram!(BATCH_TOKENS).record(batch.tokens as f64);
-    histogram!(BATCH_SECONDS).record(batch.elapsed.as_secs_f64());
-    counter!(TEXTS).increment(batch.texts as u64);
-    counter!(TEXT_BYTES).increment(batch.bytes as u64);
-    counter!(TEXT_TOKENS).increment(batch.tokens as u64);
-}
-
-/// Edits of one text.
-pub(crate) fn edits(edits: usize) {
+/// A text that the model is through with.
+pub(crate) fn text(tokens: usize, bytes: usize, edits: usize) {
+    counter!(TEXTS).increment(1);
+    counter!(TEXT_BYTES).increment(bytes as u64);
+    counter!(TEXT_TOKENS).increment(tokens as u64);
     counter!(EDITS).increment(edits as u64);
 }
 

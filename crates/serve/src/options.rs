@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use corruptor::OffsetUnit;
-use restorer::RestoreOptions;
+use restorer::{Priority, RestoreOptions};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Keys of the options, wherever JSON carries them.
-const OPTION_KEYS: [&str; 3] = ["min_confidence", "max_rounds", "alternatives"];
+const OPTION_KEYS: [&str; 4] = ["min_confidence", "max_rounds", "alternatives", "priority"];
 
 /// Most rounds that a request may ask for; a model stops by itself as soon as nothing changes.
 pub const MAX_ROUNDS: usize = 16;
@@ -33,6 +33,9 @@ pub enum OptionError {
     /// Not a number of alternatives.
     #[error("alternatives is {0}; it is a whole number from 0 to {MAX_ALTERNATIVES}")]
     Alternatives(String),
+    /// No priority.
+    #[error("priority is {0}; it is \"interactive\" or \"bulk\"")]
+    Priority(String),
     /// Not spans of a text.
     #[error(
         "{0}; spans are [start, end] in `offsets` of the text (bytes unless given), on character boundaries"
@@ -104,8 +107,7 @@ pub fn protected(text: &str, start: u64, end: u64, unit: OffsetUnit) -> Result<R
 /// Where it is no known unit.
 pub(crate) fn offset_unit(value: &Value) -> Result<OffsetUnit, ApiError> {
     let unit = value.as_str().and_then(OffsetUnit::of_name);
-    let shown = || value.as_str().map_or_else(|| shown(value), |name| format!("`{name}`"));
-    unit.ok_or_else(|| invalid(&OptionError::Offsets(shown()), "/offsets"))
+    unit.ok_or_else(|| invalid(&OptionError::Offsets(named(value)), "/offsets"))
 }
 
 /// [`alternatives`] from a command line.
@@ -156,6 +158,13 @@ pub(crate) fn take_options(object: &mut Map<String, Value>) -> Result<RestoreOpt
         options.alternatives =
             number.and_then(alternatives).map_err(|error| invalid(&error, "/alternatives"))?;
     }
+    if let Some(value) = take(object, "priority") {
+        options.priority = match value.as_str() {
+            Some("interactive") => Priority::Interactive,
+            Some("bulk") => Priority::Bulk,
+            _ => return Err(invalid(&OptionError::Priority(named(&value)), "/priority")),
+        };
+    }
     Ok(options)
 }
 
@@ -204,6 +213,11 @@ fn invalid(error: &OptionError, pointer: &str) -> ApiError {
     ApiError::new(Kind::InvalidRequest, error.to_string()).at(pointer)
 }
 
+/// A value for a message where a name is wanted.
+fn named(value: &Value) -> String {
+    value.as_str().map_or_else(|| shown(value), |name| format!("`{name}`"))
+}
+
 /// A value for a message: itself where it is short, else its type.
 fn shown(value: &Value) -> String {
     match value {
@@ -225,8 +239,13 @@ mod tests {
 
     #[test]
     fn options_are_taken_and_null_is_absent() {
-        let given = serde_json::json!({"min_confidence": 0.5, "max_rounds": 2, "alternatives": 3});
-        let expected = RestoreOptions { min_confidence: Some(0.5), max_rounds: Some(2), alternatives: 3 };
+        let given = serde_json::json!({"min_confidence": 0.5, "max_rounds": 2, "alternatives": 3, "priority": "bulk"});
+        let expected = RestoreOptions {
+            min_confidence: Some(0.5),
+            max_rounds: Some(2),
+            alternatives: 3,
+            priority: Priority::Bulk,
+        };
         assert_eq!(options(given).unwrap(), expected);
         let absent = options(serde_json::json!({"min_confidence": null})).unwrap();
         assert_eq!(absent, RestoreOptions::default());
@@ -243,8 +262,14 @@ mod tests {
             (
                 serde_json::json!({"a/b": 2}),
                 "/a~1b",
-                "the keys are `min_confidence`, `max_rounds` and `alternatives`",
+                "the keys are `min_confidence`, `max_rounds`, `alternatives` and `priority`",
             ),
+            (
+                serde_json::json!({"priority": "high"}),
+                "/priority",
+                "`high`; it is \"interactive\" or \"bulk\"",
+            ),
+            (serde_json::json!({"priority": 1}), "/priority", "priority is 1"),
             (serde_json::json!({"alternatives": 17}), "/alternatives", "from 0 to 16"),
         ] {
             let error = options(json.clone()).unwrap_err();

@@ -1,8 +1,8 @@
 //! The scheduler: one engine thread that runs the model, fed by a bounded queue.
 //!
-//! While the model works on a batch, requests gather in the queue. When it is free it takes what waits, oldest
-//! first, up to a budget of tokens, as the next batch. There is no timer: an idle engine starts at once, a busy one
-//! batches by itself. A request whose client has gone is dropped before it is started.
+//! Between any two steps of the model, texts join what is under way and leave it when they are done. There is no timer: an idle
+//! engine starts at once, a busy one batches by itself. Those who wait come before what can wait. A text whose client has gone is
+//! dropped before it is started, or given up within a step.
 
 mod engine;
 mod queue;
@@ -15,27 +15,29 @@ use std::{
     time::{Duration, Instant},
 };
 
-use restorer::{ModelInfo, Restoration, RestoreRequest, Restorer};
+use restorer::{ModelInfo, Restoration, RestoreRequest, Restorer, engine::EngineLimits};
 use tokio::sync::oneshot;
 
-use crate::{contain::TextError, metrics};
+use crate::{metrics, text_error::TextError};
 
 use self::{
     queue::{Job, Queue},
     rate::Rate,
 };
 
-/// Bounds of the queue and of a batch.
+/// Bounds of the queue and of what is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Texts that may wait.
     pub queue_texts: usize,
     /// Tokens that may wait; also the most that one request may hold.
     pub queue_tokens: usize,
-    /// Texts in one batch, at most.
+    /// Texts that are restored at once, at most.
     pub batch_texts: usize,
-    /// Tokens in one batch; a single longer text makes a batch of its own.
+    /// Tokens that go through the model in one step, at most.
     pub batch_tokens: usize,
+    /// Bytes of keys, values and hypotheses that are held, at most.
+    pub cache_bytes: usize,
 }
 
 impl Limits {
@@ -47,6 +49,8 @@ impl Limits {
     pub const DEFAULT_BATCH_TEXTS: usize = 128;
     /// [`Limits::batch_tokens`] unless told otherwise.
     pub const DEFAULT_BATCH_TOKENS: usize = 8192;
+    /// [`Limits::cache_bytes`] unless told otherwise.
+    pub const DEFAULT_CACHE_BYTES: usize = EngineLimits::DEFAULT_CACHE_BYTES;
 }
 
 impl Default for Limits {
@@ -56,6 +60,7 @@ impl Default for Limits {
             queue_tokens: Self::DEFAULT_QUEUE_TOKENS,
             batch_texts: Self::DEFAULT_BATCH_TEXTS,
             batch_tokens: Self::DEFAULT_BATCH_TOKENS,
+            cache_bytes: Self::DEFAULT_CACHE_BYTES,
         }
     }
 }
@@ -108,7 +113,10 @@ pub enum AnswerError {
     Stopped,
 }
 
-/// A queued request. Dropping it cancels whatever of it has not been started.
+/// Where a text's restoration goes.
+type Answer = oneshot::Sender<Result<Restoration, TextError>>;
+
+/// A queued request. Dropping it cancels whatever of it is not done.
 #[derive(Debug)]
 pub struct Ticket {
     answers: Vec<oneshot::Receiver<Result<Restoration, TextError>>>,
@@ -145,7 +153,7 @@ struct Shared {
 struct State {
     queue: Queue,
     rate: Rate,
-    /// Tokens of the batch that is being restored.
+    /// Tokens of the texts that are being restored.
     running_tokens: usize,
     /// Whether requests are taken.
     open: bool,
@@ -183,10 +191,12 @@ impl Scheduler {
             alive: true,
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new() });
+        let engine_limits =
+            EngineLimits { step_tokens: limits.batch_tokens, cache_bytes: limits.cache_bytes };
         let (engine_model, engine_shared) = (Arc::clone(&model), Arc::clone(&shared));
         let engine = std::thread::Builder::new()
             .name("engine".to_owned())
-            .spawn(move || engine::run(engine_model.as_ref(), &engine_shared))?;
+            .spawn(move || engine::run(engine_model.as_ref(), &engine_shared, engine_limits))?;
         Ok(Self { model, limits, shared, engine: Mutex::new(Some(engine)) })
     }
 

@@ -1,11 +1,15 @@
 //! A restorer for unit tests, where behaviour has to be forced: it blocks, fails and panics when it is told to.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
 
-use restorer::{ModelInfo, Restoration, RestoreError, RestoreRequest, Restorer};
+use restorer::{
+    ModelInfo, RestoreError, RestoreRequest, Restorer,
+    engine::{Engine, EngineLimits, News, Piece, Summary, TextId, Usage},
+};
 
 /// Returns each text unchanged, one token a byte. `refuse` is an error, `panic` a panic, and while the gate is shut a
-/// batch does not end.
+/// step does not end.
 pub(crate) struct Script {
     info: ModelInfo,
     gate: Arc<Gate>,
@@ -60,6 +64,7 @@ impl Default for Script {
             window_bytes: 64,
             min_confidence: 0.0,
             calibrated: true,
+            text_calibrated: true,
         };
         Self { info, gate: Arc::default(), batches: Mutex::default() }
     }
@@ -72,23 +77,8 @@ impl Script {
 }
 
 impl Restorer for Script {
-    fn restore(&self, requests: &[RestoreRequest]) -> Result<Vec<Restoration>, RestoreError> {
-        let texts: Vec<_> = requests.iter().map(|request| request.text.clone()).collect();
-        self.batches.lock().unwrap().push(texts.clone());
-        self.gate.pass();
-        assert!(!texts.iter().any(|text| text == "panic"), "asked to");
-        if texts.iter().any(|text| text == "refuse") {
-            return Err(RestoreError::Config { key: "test", message: "asked to".to_owned() });
-        }
-        let same = |text| Restoration {
-            text,
-            edits: vec![],
-            confidence: 1.0,
-            calibrated: true,
-            passes: 1,
-            alternatives: vec![],
-        };
-        Ok(texts.into_iter().map(same).collect())
+    fn engine(&self, limits: EngineLimits) -> Box<dyn Engine + '_> {
+        Box::new(Steps { script: self, limits, texts: VecDeque::new() })
     }
 
     fn tokens(&self, text: &str) -> usize {
@@ -97,6 +87,59 @@ impl Restorer for Script {
 
     fn info(&self) -> &ModelInfo {
         &self.info
+    }
+}
+
+/// Each step is a batch of whole texts, in order, as many as its tokens allow. `endless` is never done.
+struct Steps<'s> {
+    script: &'s Script,
+    limits: EngineLimits,
+    texts: VecDeque<(TextId, String)>,
+}
+
+impl Engine for Steps<'_> {
+    fn join(&mut self, id: TextId, request: RestoreRequest) {
+        self.texts.push_back((id, request.text));
+    }
+
+    fn leave(&mut self, id: TextId) {
+        self.texts.retain(|(known, _)| *known != id);
+    }
+
+    fn step(&mut self, news: &mut Vec<News>) {
+        let (mut batch, mut tokens) = (Vec::new(), 0);
+        while let Some((id, text)) = self.texts.pop_front() {
+            tokens += text.len();
+            if tokens > self.limits.step_tokens && !batch.is_empty() {
+                self.texts.push_front((id, text));
+                break;
+            }
+            batch.push((id, text));
+        }
+        self.script.batches.lock().unwrap().push(batch.iter().map(|(_, text)| text.clone()).collect());
+        self.script.gate.pass();
+        for (id, text) in batch {
+            match text.as_str() {
+                "endless" => self.texts.push_back((id, text)),
+                "panic" => news.push(News::Failed(id, RestoreError::Panicked("asked to".to_owned()))),
+                "refuse" => {
+                    let error = RestoreError::Config { key: "test", message: "asked to".to_owned() };
+                    news.push(News::Failed(id, error));
+                }
+                _ => {
+                    let piece = Piece { start: 0, end: text.len(), text, edits: vec![] };
+                    news.push(News::Piece(id, piece));
+                    news.push(News::Done(
+                        id,
+                        Summary { confidence: 1.0, calibrated: true, passes: 1, ..Summary::default() },
+                    ));
+                }
+            }
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        Usage { texts: self.texts.len(), ..Usage::default() }
     }
 }
 

@@ -1,8 +1,8 @@
-//! How far the confidence of edits can be relied on.
+//! How far the confidence of edits and of whole texts can be relied on.
 
 use serde::Serialize;
 
-use crate::judged::JudgedEdit;
+use crate::judged::{Judged, JudgedEdit};
 
 /// Bins of confidence, of one width.
 pub(super) const BINS: usize = 10;
@@ -36,56 +36,79 @@ impl EditFigures {
         (!edits.is_empty()).then(|| Self {
             edits: edits.len() as u64,
             precision: right as f64 / edits.len() as f64,
-            calibration_error: calibration_error(&bins(edits)),
+            calibration_error: calibration_error(&bins(edits.iter().map(Judged::from))),
             coverage_99,
             coverage_999,
         })
     }
 }
 
-/// Edits of one bin.
+/// What stands in `metrics.json` of the confidence of the texts of the pairs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TextFigures {
+    /// Texts.
+    pub texts: u64,
+    /// Share of them that are restored whole: the originals.
+    pub right: f64,
+    /// As [`EditFigures::calibration_error`].
+    pub calibration_error: f64,
+}
+
+impl TextFigures {
+    /// The figures of `texts`.
+    pub fn of(texts: &[Judged]) -> Self {
+        let right = texts.iter().filter(|text| text.is_right).count();
+        Self {
+            texts: texts.len() as u64,
+            right: right as f64 / texts.len().max(1) as f64,
+            calibration_error: calibration_error(&bins(texts.iter().copied())),
+        }
+    }
+}
+
+/// What is of one bin.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Bin {
-    pub(super) edits: u64,
+    pub(super) count: u64,
     right: u64,
     confidence: f64,
 }
 
 impl Bin {
     pub(super) fn mean_confidence(&self) -> f64 {
-        self.confidence / self.edits.max(1) as f64
+        self.confidence / self.count.max(1) as f64
     }
 
     pub(super) fn right_share(&self) -> f64 {
-        self.right as f64 / self.edits.max(1) as f64
+        self.right as f64 / self.count.max(1) as f64
     }
 
     /// Wilson's interval of the share of right edits.
     pub(super) fn interval(&self) -> (f64, f64) {
-        let (n, p) = (self.edits.max(1) as f64, self.right_share());
+        let (n, p) = (self.count.max(1) as f64, self.right_share());
         let middle = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
         let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
         ((middle - half).max(0.0), (middle + half).min(1.0))
     }
 }
 
-pub(super) fn bins(edits: &[JudgedEdit]) -> [Bin; BINS] {
+pub(super) fn bins(all: impl Iterator<Item = Judged>) -> [Bin; BINS] {
     let mut bins = [Bin::default(); BINS];
-    for edit in edits {
-        let confidence = f64::from(edit.confidence).clamp(0.0, 1.0);
+    for one in all {
+        let confidence = f64::from(one.confidence).clamp(0.0, 1.0);
         let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
-        bin.edits += 1;
-        bin.right += u64::from(edit.is_right);
+        bin.count += 1;
+        bin.right += u64::from(one.is_right);
         bin.confidence += confidence;
     }
     bins
 }
 
-/// The mean distance of the share that is right from the mean confidence, by edits.
+/// The mean distance of the share that is right from the mean confidence, by what is in the bins.
 pub(super) fn calibration_error(bins: &[Bin; BINS]) -> f64 {
-    let edits: u64 = bins.iter().map(|bin| bin.edits).sum();
-    let apart = |bin: &Bin| (bin.right_share() - bin.mean_confidence()).abs() * bin.edits as f64;
-    bins.iter().map(apart).sum::<f64>() / edits.max(1) as f64
+    let count: u64 = bins.iter().map(|bin| bin.count).sum();
+    let apart = |bin: &Bin| (bin.right_share() - bin.mean_confidence()).abs() * bin.count as f64;
+    bins.iter().map(apart).sum::<f64>() / count.max(1) as f64
 }
 
 /// A threshold of confidence.
@@ -130,16 +153,17 @@ mod tests {
 
     #[test]
     fn intervals_are_wilsons() {
-        let (low, high) = Bin { edits: 10, right: 8, confidence: 8.0 }.interval();
+        let (low, high) = Bin { count: 10, right: 8, confidence: 8.0 }.interval();
         assert!((low - 0.490).abs() < 0.001 && (high - 0.943).abs() < 0.001, "{low} {high}");
-        let (_, high) = Bin { edits: 3, right: 3, confidence: 3.0 }.interval();
+        let (_, high) = Bin { count: 3, right: 3, confidence: 3.0 }.interval();
         assert!((high - 1.0).abs() < 1e-9);
     }
 
     #[test]
     fn the_last_bin_holds_what_is_sure() {
-        let bins = bins(&[edit(1.0, true), edit(0.95, true), edit(0.05, true)]);
-        assert_eq!((bins[9].edits, bins[0].edits), (2, 1));
+        let edits = [edit(1.0, true), edit(0.95, true), edit(0.05, true)];
+        let bins = bins(edits.iter().map(Judged::from));
+        assert_eq!((bins[9].count, bins[0].count), (2, 1));
     }
 
     #[test]

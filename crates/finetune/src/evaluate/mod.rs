@@ -15,13 +15,13 @@ use corruptor::{CorruptSettings, Op, Pair};
 use restorer::{RestoreOptions, Restorer};
 use serde::Serialize;
 
-pub use edit_figures::EditFigures;
+pub use edit_figures::{EditFigures, TextFigures};
 pub use figures::Figures;
 pub use output::{card_section, table, update_card, write_plots};
 pub use report::html;
 
 use crate::error::FinetuneError;
-use crate::judged::{JudgedEdit, judged_edits};
+use crate::judged::{Judged, JudgedEdit, judged_edits};
 use crate::progress::Progress;
 use crate::scores::{Scored, score};
 use crate::sets::{EvaluationSet, SetKind, level_sets, operation_sets, passages_of};
@@ -73,6 +73,13 @@ pub struct Evaluation {
     pub edits: Option<EditFigures>,
     /// Whether the model's confidence was held to held-out pairs.
     pub calibrated: bool,
+    /// The confidence of the texts of the pairs.
+    pub whole_texts: TextFigures,
+    /// Whether it was held to held-out pairs.
+    pub text_calibrated: bool,
+    /// Each of those texts.
+    #[serde(skip)]
+    pub judged_texts: Vec<Judged>,
     /// Each of those edits.
     #[serde(skip)]
     pub judged: Vec<JudgedEdit>,
@@ -129,6 +136,7 @@ pub fn evaluate(
     };
     progress.finish();
     let judged = judged_edits(restored.iter().map(|r| (&r.pair, &r.scored)));
+    let judged_texts: Vec<Judged> = restored.iter().map(|r| Judged::of_text(&r.scored)).collect();
     let mut evaluation = Evaluation {
         model: model.info().digest.clone(),
         min_confidence: rounded(options.min_confidence.unwrap_or(model.info().min_confidence)),
@@ -139,6 +147,9 @@ pub fn evaluate(
         clean: None,
         edits: EditFigures::of(&judged),
         calibrated: model.info().calibrated,
+        whole_texts: TextFigures::of(&judged_texts),
+        text_calibrated: model.info().text_calibrated,
+        judged_texts,
         judged,
     };
     for (kind, group) in groups.iter().filter(|(_, group)| !group.is_empty()) {

@@ -66,12 +66,27 @@ pub fn table(evaluation: &Evaluation) -> String {
         text.truncate(trimmed);
         text.push('\n');
     }
-    if let Some(edits) = edits_line(evaluation) {
-        text.push_str(&edits);
+    for line in edits_line(evaluation).into_iter().chain([texts_line(evaluation)]) {
+        text.push_str(&line);
         text.push('\n');
     }
     text
 }
+
+/// How far the confidence of whole texts can be relied on, in a line.
+fn texts_line(evaluation: &Evaluation) -> String {
+    let texts = &evaluation.whole_texts;
+    format!(
+        "{} texts, {} % restored whole; expected calibration error {} %{}",
+        texts.texts,
+        percent(Some(texts.right), 1),
+        percent(Some(texts.calibration_error), 1),
+        if evaluation.text_calibrated { "" } else { NOT_CALIBRATED },
+    )
+}
+
+/// Of a model that was not held to held-out pairs.
+const NOT_CALIBRATED: &str = " (confidences are the model's own, not calibrated)";
 
 /// What can be relied on of the edits, in a line; none where there is none.
 fn edits_line(evaluation: &Evaluation) -> Option<String> {
@@ -81,7 +96,7 @@ fn edits_line(evaluation: &Evaluation) -> Option<String> {
         edits.edits,
         percent(Some(edits.precision), 1),
         percent(Some(edits.calibration_error), 1),
-        if evaluation.calibrated { "" } else { " (confidences are the model's own, not calibrated)" },
+        if evaluation.calibrated { "" } else { NOT_CALIBRATED },
         percent(Some(edits.coverage_99), 1),
         percent(Some(edits.coverage_999), 1),
     ))

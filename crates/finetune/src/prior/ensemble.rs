@@ -88,6 +88,7 @@ pub fn train_ensemble(options: &PriorOptions) -> Result<Option<Value>, FinetuneE
         metrics: metrics.clone(),
         min_confidence: tuned.min_confidence,
         calibration: None,
+        text_calibration: None,
         decoding: Some(tuned.decoding),
     };
     write_card(&options.out, &Card { metrics: &metrics, sources: &BTreeMap::new(), recipe: recipe.text() })?;

@@ -87,6 +87,7 @@ pub fn train_prior(options: &PriorOptions) -> Result<Option<Value>, FinetuneErro
         metrics: metrics.clone(),
         min_confidence: tuned.min_confidence,
         calibration: None,
+        text_calibration: None,
         decoding: Some(tuned.decoding),
     };
     write_card(&options.out, &Card { metrics: &metrics, sources: &counted.sources, recipe: recipe.text() })?;

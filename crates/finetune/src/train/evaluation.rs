@@ -65,6 +65,7 @@ impl<M: Trainable> Run<'_, M> {
                 metrics: serde_json::to_value(record).unwrap_or_default(),
                 min_confidence: self.min_confidence(),
                 calibration: None,
+                text_calibration: None,
                 decoding: None,
             };
             self.model.save(&self.options.out, &meta)?;

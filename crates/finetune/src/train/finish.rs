@@ -29,7 +29,7 @@ pub(super) fn finish<M: Trainable>(run: &Run<'_, M>) -> Result<Value, FinetuneEr
     }));
     let mut measured = best.map_or(Measured::default(), |best| best.measured);
     let mut min_confidence = run.settings.min_confidence;
-    let mut calibration = None;
+    let (mut calibration, mut text_calibration) = (None, None);
     if run.model.restores() {
         calibration = run.validation.calibrate(run.model, &run.workers)?;
         let known = calibration.unwrap_or_default();
@@ -52,6 +52,8 @@ pub(super) fn finish<M: Trainable>(run: &Run<'_, M>) -> Result<Value, FinetuneEr
             "valid_harm": choice.harm,
             "valid_worsened": choice.worsened,
         }));
+        let said = known.said(f64::from(choice.min_confidence)) as f32;
+        text_calibration = run.validation.calibrate_texts(run.model, said, &run.workers)?;
         measured.counts = Some(choice.counts);
         min_confidence = choice.min_confidence;
     }
@@ -62,6 +64,7 @@ pub(super) fn finish<M: Trainable>(run: &Run<'_, M>) -> Result<Value, FinetuneEr
         metrics: metrics.clone(),
         min_confidence,
         calibration,
+        text_calibration,
         decoding: None,
     };
     run.model.save(out, &meta)?;

@@ -9,7 +9,7 @@ use restorer::{Calibration, Restorer};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::cut;
-use crate::calibrate::calibrate;
+use crate::calibrate::{calibrate, calibrate_texts};
 use crate::error::FinetuneError;
 use crate::scores::total;
 use crate::sets::{EvaluationSet, SetKind, operation_sets, passages_of};
@@ -149,6 +149,20 @@ impl ValidationSets {
         workers: &Workers,
     ) -> Result<Option<Calibration>, FinetuneError> {
         Ok(calibrate(model, &self.pairs, workers)?.map(|(calibration, _)| calibration))
+    }
+
+    /// The same of the probabilities that it gives to whole texts, whose edits reach `min_confidence` as the model says it.
+    ///
+    /// # Errors
+    /// If the model fails.
+    pub fn calibrate_texts<R: Restorer + ?Sized>(
+        &self,
+        model: &R,
+        min_confidence: f32,
+        workers: &Workers,
+    ) -> Result<Option<Calibration>, FinetuneError> {
+        let found = calibrate_texts(model, &self.pairs, Some(min_confidence), workers)?;
+        Ok(found.map(|(calibration, _)| calibration))
     }
 
     /// Tries one threshold.

@@ -4,13 +4,15 @@ use std::ops::Range;
 
 use corruptor::{Edit, align};
 
+use super::asking::Asking;
 use super::lattice::Lattice;
 use super::model::ChannelModel;
 use super::observed::Window;
-use super::originals::{Most, Original, originals};
+use super::originals::{Most, originals};
 use super::search::{Found, Search};
 use super::settings::{Beam, Posterior};
 use super::share::{Segment, Sums, segments};
+use crate::engine::Original;
 use crate::prior::Prior;
 
 /// A part of a window that is doubtful, or that was changed.
@@ -52,17 +54,28 @@ pub struct Evidence {
     pub suspicion: f64,
 }
 
+impl Evidence {
+    /// Of two parts of a text the least of each.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            share: self.share.min(other.share),
+            gap: self.gap.max(other.gap),
+            suspicion: self.suspicion.max(other.suspicion),
+        }
+    }
+}
+
 /// Decodes a window; `context` is what the prior has read before it.
-pub(super) fn decode<P: Prior>(
+pub(super) async fn decode<P: Prior>(
     model: &ChannelModel,
-    prior: &P,
+    asking: &Asking<'_, P>,
     beam: &Beam,
     posterior: &Posterior,
     window: Window<'_>,
     context: &str,
     alternatives: usize,
 ) -> Decoded {
-    let Found { lattice, observed } = Search::new(model, prior, beam, window).run(context);
+    let Found { lattice, observed } = Search::new(model, asking, beam, window).run(context).await;
     let (ln_best, _) = lattice.best_path();
     if ln_best == f64::NEG_INFINITY {
         // The prior forbids every original: the text is left as it is.

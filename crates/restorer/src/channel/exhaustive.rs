@@ -7,6 +7,7 @@ use corruptor::{
     WeightedAlphabet, align, graphemes,
 };
 
+use super::asking::Asker;
 use super::decode::{Decoded, decode};
 use super::model::ChannelModel;
 use super::observed::Window;
@@ -415,15 +416,12 @@ fn the_decoder_finds_the_maximum_and_its_shares_are_exact() {
             .unwrap();
             let window =
                 Window { text: corrupted, starts: true, ends: true, protected: &[], clean: weights.clean };
-            let Decoded { parts, ln_best, ln_total, evidence } = decode(
-                &model,
-                &prior,
-                &Beam::unbounded(longest),
-                &Posterior { others: 1e-11, ..Posterior::unbounded() },
-                window,
-                "",
-                0,
-            );
+            let beam = Beam::unbounded(longest);
+            let posterior = Posterior { others: 1e-11, ..Posterior::unbounded() };
+            let (model, beam, posterior) = (&model, &beam, &posterior);
+            let decode = |asking| async move { decode(model, &asking, beam, posterior, window, "", 0).await };
+            let Decoded { parts, ln_best, ln_total, evidence } =
+                Asker::new(&prior, decode).finish(&prior).unwrap();
             let case = format!("{name}, {weights:?}");
             let best = all.iter().max_by(|a, b| a.best.total_cmp(&b.best)).unwrap();
             assert!((ln_best - best.best.ln()).abs() < 1e-9, "{case}: {ln_best} not {}", best.best.ln());

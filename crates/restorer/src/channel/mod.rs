@@ -4,7 +4,7 @@
 //! [`corruptor::ChannelLaw`] says what that costs, at every noise level of the recipe at once. Hypotheses of the same state
 //! become one. What survives is a lattice, from which the best original and the probabilities of its edits come.
 
-mod alternatives;
+mod asking;
 mod confused;
 mod decode;
 mod emissions;

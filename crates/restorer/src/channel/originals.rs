@@ -5,13 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use super::lattice::Lattice;
 use super::share::{Segment, Sums, ln_add};
-
-/// An original and its share of the whole weight.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Original {
-    pub(super) text: String,
-    pub(super) share: f64,
-}
+use crate::engine::Original;
 
 /// How many originals are told apart.
 #[derive(Clone, Copy, Debug)]

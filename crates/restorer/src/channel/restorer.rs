@@ -1,20 +1,23 @@
 //! The [`Restorer`] of a prior and a channel.
 
-use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use corruptor::{ChannelLaw, CorruptSettings, Edit, Recipe, apply_edits, widen_edits};
-use rayon::prelude::*;
+use corruptor::{ChannelLaw, CorruptSettings, Edit, Recipe};
 
-use super::alternatives::{Doubtful, others};
-use super::decode::{Decoded, Evidence, decode};
+use super::asking::{Asker, advance};
+use super::decode::{Decoded, Evidence, Part, decode};
 use super::model::ChannelModel;
-use super::observed::Window;
+use super::observed;
 use super::settings::Decoding;
 use super::suspicion::{suspected, suspicion};
 use super::units::Units;
 use crate::calibration::Calibration;
 use crate::checkpoint::{CheckpointFiles, RESTORER, RestorerJson};
+use crate::engine::{
+    Cost, DocumentSettings, Doubtful, Engine, EngineLimits, Family, Running, Summary, Window, WindowEdits,
+    summaries,
+};
 use crate::error::RestoreError;
 use crate::load::LoadOptions;
 use crate::ngram::{self, NgramModel};
@@ -25,6 +28,14 @@ use crate::windows::WindowSize;
 
 /// Bytes before a window that the prior reads: more than an n-gram model remembers.
 const CONTEXT_BYTES: usize = 64;
+/// Time that searches go on in one step.
+const STEP: Duration = Duration::from_millis(25);
+/// Bytes that a search comes through in a step, about.
+const STEP_TOKENS: usize = 64;
+/// Hypotheses that a search keeps for each byte, about.
+const BYTE_HYPOTHESES: usize = 64;
+/// Bytes of a hypothesis beside the prior's state, about.
+const HYPOTHESIS_BYTES: usize = 100;
 
 /// Restores by the channel.
 #[derive(Debug)]
@@ -34,15 +45,9 @@ pub struct ChannelRestorer<P> {
     decoding: Decoding,
     pub(super) size: WindowSize,
     info: ModelInfo,
+    text_calibration: Option<Calibration>,
     tagger: Option<Arc<Tagger>>,
     pool: Option<rayon::ThreadPool>,
-}
-
-/// A window of one of several texts.
-struct Place {
-    text: usize,
-    core: Range<usize>,
-    window: Range<usize>,
 }
 
 impl ChannelRestorer<NgramModel> {
@@ -80,21 +85,23 @@ impl<P: Prior> ChannelRestorer<P> {
             let recipe = Recipe::parse(&json.recipe, RESTORER).map_err(|error| format(&error))?;
             recipe.table("corrupt").map_err(|error| format(&error))?
         };
+        let size = options
+            .size(WindowSize { window_bytes: json.window_bytes, overlap_bytes: json.overlap_bytes })?;
         let info = ModelInfo {
             digest: files.digest()?,
-            window_bytes: json.window_bytes,
+            window_bytes: size.window_bytes,
             min_confidence: json.min_confidence,
             calibrated: json.decoding.is_some() && !options.raw_confidence,
+            text_calibrated: json.text_calibration.is_some() && !options.raw_confidence,
             ..info
         };
-        let size = WindowSize { window_bytes: json.window_bytes, overlap_bytes: json.overlap_bytes };
-        size.validate().map_err(|message| format(&message))?;
         let mut decoding = json.decoding.unwrap_or_default();
         if options.raw_confidence {
             decoding.calibration = Calibration::default();
         }
         let new = Self::new(prior, &settings, decoding, json.min_confidence, options)?;
-        Ok(Self { size, info, ..new })
+        let text_calibration = json.text_calibration.filter(|_| !options.raw_confidence);
+        Ok(Self { size, info, text_calibration, ..new })
     }
 
     /// Decodes the channel of `settings` under `prior`; edits less probable than `min_confidence` are not applied.
@@ -120,9 +127,19 @@ impl<P: Prior> ChannelRestorer<P> {
             window_bytes: WindowSize::CHANNEL.window_bytes,
             min_confidence,
             calibrated: false,
+            text_calibrated: false,
         };
         let pool = options.thread_pool()?;
-        Ok(Self { prior, model, decoding, size: WindowSize::CHANNEL, info, tagger: None, pool })
+        Ok(Self {
+            prior,
+            model,
+            decoding,
+            size: WindowSize::CHANNEL,
+            info,
+            text_calibration: None,
+            tagger: None,
+            pool,
+        })
     }
 
     /// The same, with a tagger whose suspicion counts as `decoding.weights.suspicion` says.
@@ -150,99 +167,108 @@ impl<P: Prior> ChannelRestorer<P> {
     /// # Errors
     /// If the tagger's tensor library fails.
     pub fn examine(&self, requests: &[RestoreRequest]) -> Result<Vec<(Restoration, Evidence)>, RestoreError> {
-        let suspected = match &self.tagger {
-            Some(tagger) => suspected(tagger.as_ref(), requests)?,
-            None => vec![Vec::new(); requests.len()],
-        };
-        Ok(self.weigh(requests, &suspected))
+        let all = summaries(self.engine(EngineLimits::default()), requests).into_iter();
+        let evidence =
+            |(restoration, summary): (_, Summary)| (restoration, summary.evidence.unwrap_or_default());
+        all.map(|one| one.map(evidence)).collect()
     }
 
-    /// Restores every request, in order; `suspected` is what the tagger proposes for each.
-    fn weigh(&self, requests: &[RestoreRequest], suspected: &[Vec<Edit>]) -> Vec<(Restoration, Evidence)> {
-        let places = self.places(requests);
-        let protected: Vec<_> = requests.iter().map(RestoreRequest::protected).collect();
-        let decode = |place: &Place| {
-            let suspicion = suspicion(&suspected[place.text], &place.window);
-            let mut decoded = self.decode(&requests[place.text], place, &protected[place.text], suspicion);
-            decoded.evidence.suspicion = suspicion;
-            decoded
+    /// How much the tagger suspects each window, in nats.
+    fn suspicions(&self, windows: &[Arc<Window>]) -> Result<Vec<f64>, RestoreError> {
+        let Some(tagger) = &self.tagger else { return Ok(vec![0.0; windows.len()]) };
+        let request = |window: &Arc<Window>| RestoreRequest {
+            protected: window.protected.clone(),
+            ..RestoreRequest::new(window.text.as_str())
         };
-        let run = || places.par_iter().map(decode).collect::<Vec<_>>();
-        let decoded = match &self.pool {
+        let found = suspected(tagger.as_ref(), windows.iter().map(request).collect())?;
+        Ok(found.iter().map(|edits| suspicion(edits)).collect())
+    }
+
+    fn found(&self, decoded: Decoded) -> WindowEdits {
+        let Decoded { parts, ln_best, evidence, .. } = decoded;
+        let mut found = WindowEdits { passes: 1, evidence: Some(evidence), ..WindowEdits::default() };
+        if ln_best == f64::NEG_INFINITY {
+            found.ln_probability = ln_best;
+        }
+        for Part { input, edits, shares, originals, share } in parts {
+            let told = |(edit, share): (Edit, f64)| Edit {
+                confidence: self.decoding.calibration.probability(share) as f32,
+                ..edit
+            };
+            found.edits.extend(edits.into_iter().zip(shares).map(told));
+            found.doubtful.push(Doubtful { input, originals, share });
+        }
+        found
+    }
+}
+
+/// A window that is being decoded.
+pub(crate) struct Job<'f, P: Prior>(Asker<'f, P, Decoded>);
+
+impl<P: Prior> Family for ChannelRestorer<P> {
+    type Job<'f>
+        = Job<'f, P>
+    where
+        P: 'f;
+
+    fn cost(&self, window: &Window) -> Cost {
+        let bytes = window.text.len();
+        Cost {
+            first_tokens: bytes,
+            step_tokens: STEP_TOKENS,
+            cache_bytes: bytes * BYTE_HYPOTHESES * (HYPOTHESIS_BYTES + self.prior.state_bytes()),
+        }
+    }
+
+    fn begin<'f>(&'f self, windows: &[Arc<Window>]) -> Result<Vec<Job<'f, P>>, RestoreError> {
+        let suspicions = self.suspicions(windows)?;
+        let begin = |(window, suspicion): (&Arc<Window>, f64)| {
+            let window = Arc::clone(window);
+            Job(Asker::new(&self.prior, |asking| async move {
+                let Decoding { weights, beam, posterior, .. } = &self.decoding;
+                let observed = observed::Window {
+                    text: &window.text,
+                    starts: window.starts,
+                    ends: window.ends,
+                    protected: &window.protected,
+                    clean: weights.clean_under(suspicion),
+                };
+                let (context, alternatives) = (&window.before, window.alternatives);
+                let found =
+                    decode(&self.model, &asking, beam, posterior, observed, context, alternatives).await;
+                Decoded { evidence: Evidence { suspicion, ..found.evidence }, ..found }
+            }))
+        };
+        Ok(windows.iter().zip(suspicions).map(begin).collect())
+    }
+
+    /// A slice of time for the first searches; those that ask the same prior at a cost ask together.
+    fn advance<'f>(&'f self, jobs: &mut [&mut Job<'f, P>]) -> Result<Vec<Option<WindowEdits>>, RestoreError> {
+        let mut askers: Vec<_> = jobs.iter_mut().map(|job| &mut job.0).collect();
+        let until = Some(Instant::now() + STEP);
+        let mut run = || advance(&self.prior, &mut askers, until);
+        match &self.pool {
             Some(pool) => pool.install(run),
             None => run(),
-        };
-        let mut windows = places.iter().zip(decoded).peekable();
-        let restore = |(text, request): (usize, &RestoreRequest)| {
-            let own: Vec<_> =
-                std::iter::from_fn(|| windows.next_if(|(place, _)| place.text == text)).collect();
-            let mut least = Evidence { share: 1.0, gap: 0.0, suspicion: 0.0 };
-            for (_, Decoded { evidence, .. }) in &own {
-                least.share = least.share.min(evidence.share);
-                least.gap = least.gap.max(evidence.gap);
-                least.suspicion = least.suspicion.max(evidence.suspicion);
-            }
-            let threshold = request.options.min_confidence.unwrap_or(self.info.min_confidence);
-            let calibrated = self.info.calibrated;
-            let joining = Joining { calibration: self.decoding.calibration, calibrated, threshold };
-            (joining.join(&request.text, own.into_iter(), request.options.alternatives), least)
-        };
-        requests.iter().enumerate().map(restore).collect()
-    }
-
-    /// The places of all windows, in order.
-    fn places(&self, requests: &[RestoreRequest]) -> Vec<Place> {
-        let mut places = Vec::with_capacity(requests.len());
-        for (text, request) in requests.iter().enumerate() {
-            let cores = self.size.cores(&request.text).into_iter();
-            places.extend(cores.map(|core| Place {
-                text,
-                window: self.size.window(&request.text, &core),
-                core,
-            }));
         }
-        places
-    }
-
-    fn decode(
-        &self,
-        request: &RestoreRequest,
-        place: &Place,
-        protected: &[Range<usize>],
-        suspicion: f64,
-    ) -> Decoded {
-        let text = &request.text;
-        let Range { start, end } = place.window;
-        let inside = protected.iter().filter(|range| range.start < end && start < range.end);
-        let protected: Vec<_> =
-            inside.map(|range| range.start.max(start) - start..range.end.min(end) - start).collect();
-        let window = Window {
-            text: &text[start..end],
-            starts: start == 0,
-            ends: end == text.len(),
-            protected: &protected,
-            clean: self.decoding.weights.clean_under(suspicion),
-        };
-        let context = &text[text.ceil_char_boundary(start.saturating_sub(CONTEXT_BYTES))..start];
-        decode(
-            &self.model,
-            &self.prior,
-            &self.decoding.beam,
-            &self.decoding.posterior,
-            window,
-            context,
-            request.options.alternatives,
-        )
+        Ok(jobs.iter_mut().map(|job| job.0.take().map(|decoded| self.found(decoded))).collect())
     }
 }
 
 impl<P: Prior> Restorer for ChannelRestorer<P> {
-    fn restore(&self, requests: &[RestoreRequest]) -> Result<Vec<Restoration>, RestoreError> {
-        let suspected = match &self.tagger {
-            Some(tagger) if self.decoding.weights.suspicion > 0.0 => suspected(tagger.as_ref(), requests)?,
-            _ => vec![Vec::new(); requests.len()],
+    fn engine(&self, limits: EngineLimits) -> Box<dyn Engine + '_> {
+        let settings = DocumentSettings {
+            size: self.size,
+            max_rounds: 1,
+            looks_once: true,
+            remembered_bytes: CONTEXT_BYTES,
+            min_confidence: self.info.min_confidence,
+            // Shares are calibrated before they are rounded.
+            calibration: None,
+            text_calibration: self.text_calibration,
+            is_calibrated: self.info.calibrated,
         };
-        Ok(self.weigh(requests, &suspected).into_iter().map(|(restoration, _)| restoration).collect())
+        Box::new(Running::new(self, settings, limits))
     }
 
     fn tokens(&self, text: &str) -> usize {
@@ -251,55 +277,5 @@ impl<P: Prior> Restorer for ChannelRestorer<P> {
 
     fn info(&self) -> &ModelInfo {
         &self.info
-    }
-}
-
-/// How the windows of a text become one restoration.
-struct Joining {
-    calibration: Calibration,
-    calibrated: bool,
-    threshold: f32,
-}
-
-impl Joining {
-    /// Each window has the say in its core.
-    fn join<'p>(
-        &self,
-        text: &str,
-        windows: impl Iterator<Item = (&'p Place, Decoded)>,
-        alternatives: usize,
-    ) -> Restoration {
-        let (mut edits, mut confidence, mut passes): (Vec<Edit>, f64, usize) = (Vec::new(), 1.0, 0);
-        let mut doubtful = Vec::new();
-        for (Place { core, window, .. }, decoded) in windows {
-            passes += 1;
-            if decoded.ln_best == f64::NEG_INFINITY {
-                confidence = 0.0;
-            }
-            let owns = |at: usize| core.contains(&at) || at == core.end && at == text.len();
-            for part in decoded.parts {
-                let input = window.start + part.input.start..window.start + part.input.end;
-                for (edit, share) in part.edits.into_iter().zip(part.shares) {
-                    let (start, end) = (window.start + edit.start, window.start + edit.end);
-                    let is_free = edits.last().is_none_or(|before| before.end <= start);
-                    let confidence = self.calibration.probability(share) as f32;
-                    if owns(start) && is_free && confidence >= self.threshold {
-                        edits.push(Edit { start, end, confidence, ..edit });
-                    }
-                }
-                if owns(input.start) {
-                    confidence *= part.share;
-                    doubtful.push(Doubtful { input, originals: part.originals });
-                }
-            }
-        }
-        let edits = widen_edits(text, edits);
-        // Edits of consecutive cores are sorted and disjoint; the input is the answer if that were ever untrue.
-        let (restored, edits, confidence) = match apply_edits(text, &edits) {
-            Ok(restored) => (restored, edits, confidence as f32),
-            Err(_) => (text.to_owned(), Vec::new(), 0.0),
-        };
-        let alternatives = others(text, &restored, &doubtful, alternatives);
-        Restoration { text: restored, edits, confidence, calibrated: self.calibrated, passes, alternatives }
     }
 }

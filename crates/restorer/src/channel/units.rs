@@ -2,6 +2,7 @@
 
 use corruptor::graphemes;
 
+use super::asking::Asking;
 use crate::prior::{Prior, Ranked, Symbol};
 
 /// Units of the least joint probability that [`Units::of_prior`] lists.
@@ -86,9 +87,9 @@ impl Units {
     }
 
     /// For each state with a least ln of a probability, the `most` units that the prior holds most probable there.
-    pub(super) fn propose<P: Prior>(
+    pub(super) async fn propose<P: Prior>(
         &self,
-        prior: &P,
+        asking: &Asking<'_, P>,
         states: &[(P::State, f64)],
         most: usize,
         proposals: &mut Ranked<u32, P::State>,
@@ -100,7 +101,7 @@ impl Units {
         let mut frontier = states.to_vec();
         let mut found: Vec<(u32, u32, f64, P::State)> = Vec::with_capacity(states.len() * most.min(64));
         while !frontier.is_empty() {
-            prior.likely(&frontier, most, &mut symbols);
+            asking.likely(&frontier, most, &mut symbols).await;
             let (mut next_owners, mut next) = (Vec::new(), Vec::new());
             for (i, (owner, at, spent)) in owners.iter().enumerate() {
                 let children = &self.nodes[*at as usize].children;

@@ -27,6 +27,14 @@ impl KvCache {
         memory.map(|memory| memory.narrow(0, 0, self.tokens)).transpose()
     }
 
+    /// A copy that grows by itself.
+    ///
+    /// # Errors
+    /// If memory is refused.
+    pub fn fork(&self) -> Result<Self> {
+        Ok(Self { memory: self.memory.as_ref().map(Tensor::copy).transpose()?, tokens: self.tokens })
+    }
+
     /// Forgets all but the first `tokens`.
     pub fn truncate(&mut self, tokens: usize) {
         self.tokens = self.tokens.min(tokens);

@@ -25,8 +25,8 @@ const PASS_ROWS: f32 = 12.0;
 
 /// Follows one text through its source.
 #[derive(Clone, Debug)]
-pub(super) struct Drafter<'s> {
-    source: &'s [u32],
+pub(super) struct Drafter {
+    source: Vec<u32>,
     /// What ends the text, proposed behind the source's last token.
     end: Option<u32>,
     /// Price of the best alignment of what was written that has read so many tokens of the source: `[tokens + 1]`.
@@ -37,9 +37,9 @@ pub(super) struct Drafter<'s> {
     hits: f32,
 }
 
-impl<'s> Drafter<'s> {
+impl Drafter {
     /// Before anything was written.
-    pub(super) fn new(source: &'s [u32], end: Option<u32>) -> Self {
+    pub(super) fn new(source: Vec<u32>, end: Option<u32>) -> Self {
         let prices = (0..=source.len()).map(|skipped| (skipped as f32 * EXTRA).min(LEAP)).collect();
         Self { source, end, prices, place: 0, hits: EXPECTED }
     }
@@ -130,7 +130,7 @@ mod tests {
             let original = &text[start..start + 256];
             let corrupted = tokens(&channel.corrupt(original, 0, &mut stream).text);
             let original = tokens(original);
-            let mut drafter = Drafter::new(&corrupted, None);
+            let mut drafter = Drafter::new(corrupted, None);
             let mut at = 0;
             while at < original.len() {
                 let draft = if unbounded { drafter.run(MOST) } else { drafter.propose(1, MOST) };
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn drafts_stop_where_they_are_never_right_and_begin_again() {
         let source: Vec<u32> = (0..200).map(|i| i % 50).collect();
-        let mut drafter = Drafter::new(&source, Some(99));
+        let mut drafter = Drafter::new(source.clone(), Some(99));
         assert_eq!(drafter.propose(1, 3), [0, 1, 2]);
         assert!(drafter.propose(64, 100).len() < drafter.propose(1, 100).len());
         for _ in 0..200 {
@@ -178,11 +178,11 @@ mod tests {
 
     #[test]
     fn the_end_is_proposed_behind_the_source() {
-        let mut drafter = Drafter::new(&[5, 6], Some(1));
+        let mut drafter = Drafter::new(vec![5, 6], Some(1));
         for token in [5, 6] {
             drafter.push(token);
         }
         assert_eq!(drafter.propose(1, 9), [1]);
-        assert!(Drafter::new(&[], None).propose(1, 9).is_empty());
+        assert!(Drafter::new(Vec::new(), None).propose(1, 9).is_empty());
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn text_examples(
 
 /// Each window of the corrupted text beside the part of the original that it comes from.
 fn windows(pair: &Pair, size: WindowSize) -> impl Iterator<Item = (&str, &str)> {
-    size.cores(&pair.corrupted).into_iter().map(move |core| {
+    size.cores(&pair.corrupted).map(move |core| {
         let window = size.window(&pair.corrupted, &core);
         let end = if window.end == pair.corrupted.len() {
             pair.original.len()

@@ -1,4 +1,4 @@
-//! Greedy generation with caches: at each step the most probable token.
+//! Greedy generation with caches: at each step the most probable token. Texts join and leave between steps.
 //!
 //! Where a text is mostly a copy of another, a pass verifies a run of that: the tokens that the model would have chosen itself are
 //! kept, and the first one that it would not is replaced by its own choice (speculative decoding, Leviathan et al. 2023, arXiv
@@ -12,12 +12,12 @@ use super::draft::Drafter;
 use super::network::{Network, SequenceCache};
 
 /// What a model is to write.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Task<'a> {
+#[derive(Clone, Debug)]
+pub(super) struct Task {
     /// What it reads.
-    pub(super) source: &'a [u32],
+    pub(super) source: Vec<u32>,
     /// What it will mostly copy, if that is known.
-    pub(super) copied: Option<&'a [u32]>,
+    pub(super) copied: Option<Vec<u32>>,
     /// Most tokens that it writes.
     pub(super) most: usize,
 }
@@ -55,15 +55,26 @@ impl AddAssign for Cost {
 }
 
 /// A text that is being written.
-struct Text<'a> {
-    index: usize,
+#[derive(Debug)]
+pub(super) struct Writing {
     cache: SequenceCache,
-    drafter: Option<Drafter<'a>>,
+    drafter: Option<Drafter>,
     most: usize,
+    goes_on: bool,
     written: Written,
 }
 
-impl Text<'_> {
+impl Writing {
+    /// Whether the text is not at its end.
+    pub(super) fn goes_on(&self) -> bool {
+        self.goes_on
+    }
+
+    /// What was written so far.
+    pub(super) fn written(&self) -> &Written {
+        &self.written
+    }
+
     /// Adds the model's choice; whether the text goes on.
     fn push(&mut self, (token, ln_probability): (u32, f32), ends: &[u32]) -> bool {
         let written = &mut self.written;
@@ -81,60 +92,68 @@ impl Text<'_> {
         true
     }
 
-    /// Takes what the model chose behind its last token and each of `draft`, as far as it agrees; whether the text goes on.
-    fn take(&mut self, draft: &[u32], chosen: &[(u32, f32)], ends: &[u32]) -> bool {
+    /// Takes what the model chose behind its last token and each of `draft`, as far as it agrees.
+    fn take(&mut self, draft: &[u32], chosen: &[(u32, f32)], ends: &[u32]) {
         let agreed = draft.iter().zip(chosen).take_while(|(token, choice)| **token == choice.0).count();
         self.written.cost += Cost { passes: 1, proposed: draft.len(), kept: agreed };
         // The cache holds the draft, of which the rest was never written.
         self.cache.forget(draft.len() - agreed);
-        chosen[..=agreed].iter().all(|choice| self.push(*choice, ends))
+        self.goes_on = chosen[..=agreed].iter().all(|choice| self.push(*choice, ends));
     }
 }
 
-/// Does each task: writes tokens up to one of `ends`.
-pub(super) fn greedy(network: &Network, tasks: &[Task<'_>], ends: &[u32]) -> Result<Vec<Written>> {
-    let mut written = vec![Written::default(); tasks.len()];
+/// Reads the sources, and writes the first token of each.
+pub(super) fn begin(network: &Network, tasks: Vec<Task>, ends: &[u32]) -> Result<Vec<Writing>> {
     if tasks.is_empty() {
-        return Ok(written);
+        return Ok(Vec::new());
     }
-    let sources: Vec<&[u32]> = tasks.iter().map(|task| task.source).collect();
+    let sources: Vec<&[u32]> = tasks.iter().map(|task| task.source.as_slice()).collect();
     let (caches, logits) = network.start(&sources)?;
-    let mut active = Vec::with_capacity(tasks.len());
-    for (index, ((cache, task), choice)) in caches.into_iter().zip(tasks).zip(choices(&logits)?).enumerate() {
+    let choices = choices(&logits)?;
+    let begun = caches.into_iter().zip(tasks).zip(choices).map(|((cache, task), choice)| {
         let drafter = task.copied.map(|copied| Drafter::new(copied, ends.first().copied()));
-        let mut text = Text { index, cache, drafter, most: task.most, written: Written::default() };
-        if text.take(&[], &[choice], ends) {
-            active.push(text);
-        } else {
-            written[index] = text.written;
-        }
+        let written = Written::default();
+        let mut text = Writing { cache, drafter, most: task.most, goes_on: true, written };
+        text.take(&[], &[choice], ends);
+        text
+    });
+    Ok(begun.collect())
+}
+
+/// One pass over all of `texts` that go on.
+pub(super) fn step(network: &Network, texts: &mut [&mut Writing], ends: &[u32]) -> Result<()> {
+    let mut active: Vec<&mut Writing> =
+        texts.iter_mut().filter(|text| text.goes_on).map(|text| &mut **text).collect();
+    if active.is_empty() {
+        return Ok(());
     }
-    while !active.is_empty() {
-        let (mut tokens, mut lengths) = (Vec::new(), Vec::with_capacity(active.len()));
-        let texts = active.len();
-        for text in &active {
-            let room = text.most - text.written.tokens.len();
-            let draft = text.drafter.as_ref().map(|drafter| drafter.propose(texts, room)).unwrap_or_default();
-            tokens.extend(text.written.tokens.last());
-            tokens.extend(&draft);
-            lengths.push(1 + draft.len());
-        }
-        let mut caches: Vec<&mut SequenceCache> = active.iter_mut().map(|text| &mut text.cache).collect();
-        let choices = choices(&network.extend(&tokens, &lengths, &mut caches)?)?;
-        let mut going = Vec::with_capacity(active.len());
-        let mut first = 0;
-        for (mut text, length) in active.into_iter().zip(lengths) {
-            let rows = first..first + length;
-            first = rows.end;
-            if text.take(&tokens[rows.start + 1..rows.end], &choices[rows], ends) {
-                going.push(text);
-            } else {
-                written[text.index] = text.written;
-            }
-        }
-        active = going;
+    let (mut tokens, mut lengths) = (Vec::new(), Vec::with_capacity(active.len()));
+    for text in &active {
+        let room = text.most - text.written.tokens.len();
+        let draft =
+            text.drafter.as_ref().map(|drafter| drafter.propose(active.len(), room)).unwrap_or_default();
+        tokens.extend(text.written.tokens.last());
+        tokens.extend(&draft);
+        lengths.push(1 + draft.len());
     }
-    Ok(written)
+    let mut caches: Vec<&mut SequenceCache> = active.iter_mut().map(|text| &mut text.cache).collect();
+    let choices = choices(&network.extend(&tokens, &lengths, &mut caches)?)?;
+    let mut first = 0;
+    for (text, length) in active.into_iter().zip(lengths) {
+        let rows = first..first + length;
+        first = rows.end;
+        text.take(&tokens[rows.start + 1..rows.end], &choices[rows], ends);
+    }
+    Ok(())
+}
+
+/// Does each task: writes tokens up to one of `ends`.
+pub(super) fn greedy(network: &Network, tasks: Vec<Task>, ends: &[u32]) -> Result<Vec<Written>> {
+    let mut texts = begin(network, tasks, ends)?;
+    while texts.iter().any(Writing::goes_on) {
+        step(network, &mut texts.iter_mut().collect::<Vec<_>>(), ends)?;
+    }
+    Ok(texts.into_iter().map(|text| text.written).collect())
 }
 
 /// The model's choice in each row of logits: the most probable token, and ln of its probability.
@@ -195,7 +214,7 @@ mod tests {
     fn drafts_change_nothing_but_the_number_of_passes() {
         for family in ["llama", "qwen3", "t5"] {
             let model = model(family);
-            let write = |tasks: &[Task<'_>]| greedy(&model.network, tasks, &model.ends).unwrap();
+            let write = |tasks: Vec<Task>| greedy(&model.network, tasks, &model.ends).unwrap();
             let noise = prop::collection::vec((0..60usize, 3..258u32, 0..4u8), 0..12);
             let source = prop::collection::vec(3..258u32, 1..40);
             let texts = prop::collection::vec((source, noise), 1..5);
@@ -205,7 +224,9 @@ mod tests {
                 .run(&texts, |texts| {
                     let plain: Vec<Written> = texts
                         .iter()
-                        .map(|(source, _)| write(&[Task { source, copied: None, most: 60 }]).remove(0))
+                        .map(|(source, _)| {
+                            write(vec![Task { source: source.clone(), copied: None, most: 60 }]).remove(0)
+                        })
                         .collect();
                     // Nearly what it will write, as an input is for a trained model.
                     let copied: Vec<Vec<u32>> = plain
@@ -226,12 +247,16 @@ mod tests {
                             tokens
                         })
                         .collect();
-                    let tasks: Vec<Task<'_>> = texts
+                    let tasks: Vec<Task> = texts
                         .iter()
-                        .zip(&copied)
-                        .map(|((source, _), copied)| Task { source, copied: Some(copied), most: 60 })
+                        .zip(copied)
+                        .map(|((source, _), copied)| Task {
+                            source: source.clone(),
+                            copied: Some(copied),
+                            most: 60,
+                        })
                         .collect();
-                    for (drafted, plain) in write(&tasks).iter().zip(&plain) {
+                    for (drafted, plain) in write(tasks).iter().zip(&plain) {
                         prop_assert_eq!(bits(drafted), bits(plain));
                         prop_assert!(drafted.cost.passes <= plain.cost.passes);
                         kept.set(kept.get() + drafted.cost.kept);

@@ -45,7 +45,7 @@ impl LanguageModel {
     /// If the text has no token, or the tensor library fails.
     pub fn write(&self, text: &str, most: usize) -> Result<String, RestoreError> {
         let source = self.codec.encode_template(text, true);
-        let written = greedy(&self.network, &[Task { source: &source, copied: None, most }], &self.ends)?;
+        let written = greedy(&self.network, vec![Task { source, copied: None, most }], &self.ends)?;
         Ok(written.first().map(|written| self.codec.decode(&written.tokens)).unwrap_or_default())
     }
 }

@@ -5,9 +5,11 @@
 //! - `network` makes one of the two kinds, [`crate::decoder`] and [`crate::t5`]: tokens in, logits and caches out.
 //! - `codec` turns texts into tokens, `prompt` windows into what the model reads, `examples` pairs into what it learns.
 //! - `greedy` generates, verifying what `draft` proposes; `restore` turns what was written into edits.
+//! - `beam` looks for what else could have been written, and `others` for the parts that this makes doubtful.
 //! - `prior` lets a decoder that has learned texts alone weigh the hypotheses of [`crate::channel`].
 //! - `files` reads and writes the Hugging Face layout, adapters included.
 
+mod beam;
 mod codec;
 mod draft;
 mod examples;
@@ -17,6 +19,7 @@ mod likelihood;
 mod model;
 mod network;
 mod new;
+mod others;
 mod prior;
 mod prompt;
 mod restore;

@@ -12,15 +12,16 @@ use super::network::Network;
 use super::new;
 use super::prompt::Prompt;
 use super::settings::{Learn, LmSettings, WINDOWS, default_prompt};
-use crate::checkpoint::RESTORER_VERSION;
+use crate::calibration::Calibration;
+use crate::checkpoint::{RESTORER_VERSION, RestorerJson};
 use crate::compute_type::ComputeType;
 use crate::device::DeviceChoice;
+use crate::engine::DocumentSettings;
 use crate::error::RestoreError;
 use crate::layers::{NamedParams, Operands, Params};
 use crate::load::LoadOptions;
 use crate::lora::{self, LoraConfig};
 use crate::restorer::ModelInfo;
-use crate::rounds::RoundLimits;
 use crate::t5;
 use crate::weights;
 use crate::windows::WindowSize;
@@ -37,7 +38,7 @@ pub struct LanguageModel {
     pub(super) template: String,
     pub(super) prompt: Prompt,
     pub(super) ends: Vec<u32>,
-    pub(super) limits: RoundLimits,
+    pub(super) restoring: DocumentSettings,
     pub(super) learn: Learn,
     pub(super) info: ModelInfo,
     pub(super) base_digest: Option<String>,
@@ -202,13 +203,16 @@ impl LanguageModel {
         let count = |shape: &[usize]| shape.iter().product::<usize>();
         let learned: usize = params.vars.values().map(|var| count(var.dims())).sum();
         let frozen: usize = params.frozen.values().map(|tensor| count(tensor.dims())).sum();
-        let size = settings.size(known.map_or(WINDOWS, |known| WindowSize {
+        let size = options.size(settings.size(known.map_or(WINDOWS, |known| WindowSize {
             window_bytes: known.window_bytes,
             overlap_bytes: known.overlap_bytes,
-        }));
-        size.validate().map_err(|message| RestoreError::Config { key: "window_bytes", message })?;
+        })))?;
         let min_confidence = known.map_or(MIN_CONFIDENCE, |known| known.min_confidence);
-        let calibration = known.and_then(|known| known.calibration).filter(|_| !options.raw_confidence);
+        let known_calibration = |of: fn(&RestorerJson) -> Option<Calibration>| {
+            known.and_then(of).filter(|_| !options.raw_confidence)
+        };
+        let calibration = known_calibration(|known| known.calibration);
+        let text_calibration = known_calibration(|known| known.text_calibration);
         let info = ModelInfo {
             family: network.family().to_owned(),
             digest: digest(base_digest.as_deref(), files.adapter.as_ref().map(|a| a.path.as_path()))?,
@@ -216,8 +220,18 @@ impl LanguageModel {
             window_bytes: size.window_bytes,
             min_confidence,
             calibrated: calibration.is_some(),
+            text_calibrated: text_calibration.is_some(),
         };
-        let limits = RoundLimits { size, max_rounds: 1, min_confidence, calibration };
+        let restoring = DocumentSettings {
+            size,
+            max_rounds: 1,
+            looks_once: false,
+            remembered_bytes: 0,
+            min_confidence,
+            calibration,
+            text_calibration,
+            is_calibrated: calibration.is_some(),
+        };
         let pool = options.thread_pool()?;
         Ok(Self {
             network,
@@ -228,7 +242,7 @@ impl LanguageModel {
             template,
             prompt,
             ends,
-            limits,
+            restoring,
             learn: settings.learn,
             info,
             base_digest,

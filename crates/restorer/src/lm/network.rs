@@ -96,6 +96,22 @@ impl Network {
         }
     }
 
+    /// Bytes that the keys and values of a source and a target of so many tokens take, at most.
+    pub(super) fn cache_bytes(&self, source: usize, target: usize) -> usize {
+        // Memory grows by doubling.
+        let values = match self {
+            Self::Decoder(decoder) => {
+                let c = decoder.config();
+                c.num_layers * 2 * c.num_kv_heads * c.head_dim * (source + target).next_power_of_two()
+            }
+            Self::T5(t5) => {
+                let c = t5.config();
+                c.decoder_layers * 2 * c.num_heads * c.d_kv * (source + target.next_power_of_two())
+            }
+        };
+        values * size_of::<f32>()
+    }
+
     /// Logits `[Σ target tokens, vocab_size]` of every target token given what stands before it.
     ///
     /// # Errors
@@ -209,6 +225,19 @@ impl Network {
 }
 
 impl SequenceCache {
+    /// A copy that grows by itself.
+    ///
+    /// # Errors
+    /// If memory is refused.
+    pub fn fork(&self) -> Result<Self> {
+        Ok(match self {
+            Self::Decoder(caches) => {
+                Self::Decoder(caches.iter().map(crate::layers::KvCache::fork).collect::<Result<_>>()?)
+            }
+            Self::T5(cache) => Self::T5(cache.fork()?),
+        })
+    }
+
     /// Forgets the last `tokens`.
     pub fn forget(&mut self, tokens: usize) {
         let caches = match self {

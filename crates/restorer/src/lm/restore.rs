@@ -1,20 +1,24 @@
 //! Restoration: what the model writes for a window becomes edits over that window.
 
+use std::sync::Arc;
+
 use corruptor::{Edit, Event, align};
 use rayon::prelude::*;
 
-use super::greedy::{Task, Written, greedy};
+use super::beam::Beams;
+use super::greedy::{self, Task, Writing, Written};
 use super::model::LanguageModel;
+use super::others::doubtful;
+use crate::engine::{Cost, Engine, EngineLimits, Family, Running, Window, WindowEdits};
 use crate::error::RestoreError;
-use crate::restorer::{ModelInfo, Restoration, RestoreRequest, Restorer};
-use crate::rounds::{self, Window, WindowEdits};
+use crate::restorer::{ModelInfo, Restorer};
 
-/// Tokens that are generated from together, sources counted.
-const GROUP_TOKENS: usize = 4096;
+/// Tokens of one text that a step is planned for: its last, and a draft.
+const STEP_TOKENS: usize = 17;
 
 impl Restorer for LanguageModel {
-    fn restore(&self, requests: &[RestoreRequest]) -> Result<Vec<Restoration>, RestoreError> {
-        rounds::restore(requests, &self.limits, |windows| self.propose(windows))
+    fn engine(&self, limits: EngineLimits) -> Box<dyn Engine + '_> {
+        Box::new(Running::new(self, self.restoring, limits))
     }
 
     fn tokens(&self, text: &str) -> usize {
@@ -26,59 +30,119 @@ impl Restorer for LanguageModel {
     }
 }
 
+/// A window that is being written anew.
+pub(crate) struct Job {
+    window: Arc<Window>,
+    text: Vec<u32>,
+    writing: Writing,
+    /// What else it could become, once it is written, where that is asked for.
+    beams: Option<Beams>,
+}
+
+/// A restored text is hardly longer than the corrupted one; what runs away is stopped.
+fn most(tokens: usize) -> usize {
+    tokens * 3 / 2 + 32
+}
+
+impl Family for LanguageModel {
+    type Job<'f> = Job;
+
+    fn cost(&self, window: &Window) -> Cost {
+        // A byte is a token at most.
+        let text = window.text.len();
+        let source = text + self.prompt.tokens();
+        let copies = if window.alternatives == 0 { 1 } else { window.alternatives + 2 };
+        Cost {
+            first_tokens: source,
+            step_tokens: if self.drafts { STEP_TOKENS } else { 1 },
+            cache_bytes: copies * self.network.cache_bytes(source, most(text)),
+        }
+    }
+
+    fn begin(&self, windows: &[Arc<Window>]) -> Result<Vec<Job>, RestoreError> {
+        let begin = |windows: &[Arc<Window>]| -> Result<Vec<Job>, RestoreError> {
+            let texts: Vec<Vec<u32>> = windows.iter().map(|window| self.codec.encode(&window.text)).collect();
+            let task = |text: &Vec<u32>| Task {
+                source: self.prompt.around(text),
+                copied: self.drafts.then(|| text.clone()),
+                most: most(text.len()),
+            };
+            let begun = greedy::begin(&self.network, texts.iter().map(task).collect(), &self.ends)?;
+            let job = |((writing, text), window): ((Writing, Vec<u32>), &Arc<Window>)| Job {
+                window: Arc::clone(window),
+                text,
+                writing,
+                beams: None,
+            };
+            Ok(begun.into_iter().zip(texts).zip(windows).map(job).collect())
+        };
+        let share = windows.len().div_ceil(self.threads()).max(1);
+        let begun =
+            self.on_threads(|| windows.par_chunks(share).map(begin).collect::<Result<Vec<_>, _>>())?;
+        Ok(begun.into_iter().flatten().collect())
+    }
+
+    /// One pass of the decoder; each thread takes an equal share of the texts through it.
+    fn advance(&self, jobs: &mut [&mut Job]) -> Result<Vec<Option<WindowEdits>>, RestoreError> {
+        let advance = |jobs: &mut [&mut Job]| -> Result<Vec<Option<WindowEdits>>, RestoreError> {
+            let mut texts: Vec<&mut Writing> = jobs.iter_mut().map(|job| &mut job.writing).collect();
+            greedy::step(&self.network, &mut texts, &self.ends)?;
+            jobs.iter_mut().map(|job| self.finish(job)).collect()
+        };
+        let share = jobs.len().div_ceil(self.threads()).max(1);
+        let found =
+            self.on_threads(|| jobs.par_chunks_mut(share).map(advance).collect::<Result<Vec<_>, _>>())?;
+        Ok(found.into_iter().flatten().collect())
+    }
+}
+
 impl LanguageModel {
-    /// Edits for all windows: grouped, the groups in parallel.
-    fn propose(&self, windows: &[Window]) -> Result<Vec<WindowEdits>, RestoreError> {
-        let texts: Vec<Vec<u32>> = windows.iter().map(|window| self.codec.encode(&window.text)).collect();
-        let mut groups: Vec<Vec<usize>> = Vec::new();
-        let costs: Vec<usize> = texts.iter().map(|text| 2 * text.len() + self.prompt.tokens()).collect();
-        let threads = self
-            .pool
-            .as_ref()
-            .map_or_else(rayon::current_num_threads, rayon::ThreadPool::current_num_threads);
-        // No thread stands by while another writes many.
-        let most = GROUP_TOKENS.min(costs.iter().sum::<usize>().div_ceil(threads));
-        let mut tokens = usize::MAX;
-        for (index, &cost) in costs.iter().enumerate() {
-            if tokens.saturating_add(cost) > most {
-                groups.push(Vec::new());
-                tokens = 0;
-            }
-            tokens += cost;
-            if let Some(group) = groups.last_mut() {
-                group.push(index);
+    fn threads(&self) -> usize {
+        self.pool.as_ref().map_or_else(rayon::current_num_threads, rayon::ThreadPool::current_num_threads)
+    }
+
+    fn on_threads<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+
+    /// What was found in a window, once it is written and nothing else is to be looked for.
+    fn finish(&self, job: &mut Job) -> Result<Option<WindowEdits>, RestoreError> {
+        if job.writing.goes_on() {
+            return Ok(None);
+        }
+        if job.window.alternatives > 0 {
+            match &mut job.beams {
+                None => {
+                    let source = self.prompt.around(&job.text);
+                    let size = (job.window.alternatives + 1, most(job.text.len()));
+                    job.beams = Some(Beams::begin(&self.network, &source, &self.ends, size)?);
+                }
+                Some(beams) => beams.step(&self.network, &self.ends)?,
             }
         }
-        let write = |group: &Vec<usize>| -> Result<Vec<WindowEdits>, RestoreError> {
-            let sources: Vec<Vec<u32>> = group.iter().map(|&i| self.prompt.around(&texts[i])).collect();
-            let mut tasks = Vec::with_capacity(group.len());
-            for (&i, source) in group.iter().zip(&sources) {
-                let copied = self.drafts.then_some(texts[i].as_slice());
-                // A restored text is hardly longer than the corrupted one; what runs away is stopped.
-                tasks.push(Task { source, copied, most: texts[i].len() * 3 / 2 + 32 });
-            }
-            let written = greedy(&self.network, &tasks, &self.ends)?;
-            Ok(group
-                .iter()
-                .zip(&written)
-                .map(|(&i, written)| self.edits(&windows[i], &texts[i], written))
-                .collect())
-        };
-        let run = || groups.par_iter().map(write).collect::<Result<Vec<_>, _>>();
-        let proposals = match &self.pool {
-            Some(pool) => pool.install(run),
-            None => run(),
-        }?;
-        Ok(proposals.into_iter().flatten().collect())
+        if job.beams.as_ref().is_some_and(Beams::goes_on) {
+            return Ok(None);
+        }
+        let mut found = self.edits(&job.window, &job.text, job.writing.written());
+        if let Some(beams) = &job.beams {
+            let texts: Vec<_> =
+                beams.shares().map(|(tokens, share)| (self.codec.decode(tokens), share)).collect();
+            found.doubtful = doubtful(&job.window.text, &texts);
+            found.passes += beams.passes;
+        }
+        Ok(Some(found))
     }
 
     /// What differs between a window and what was written for it. A text that the model did not end itself changes nothing, and
     /// neither does one that only differs in what the tokenizer does not keep.
     fn edits(&self, window: &Window, text: &[u32], written: &Written) -> WindowEdits {
-        let sum: f32 = written.ln_probabilities.iter().sum();
-        let (ln_probability, passes) = (f64::from(sum), written.cost.passes);
+        let passes = written.cost.passes;
+        let all = || written.ln_probabilities.iter().copied().map(f64::from).sum();
         if !written.ended || written.tokens == text {
-            return WindowEdits { edits: Vec::new(), ln_probability, passes };
+            return WindowEdits { ln_probability: all(), passes, ..WindowEdits::default() };
         }
         let output = self.codec.decode(&written.tokens);
         let ends = self.codec.ends(&written.tokens);
@@ -89,15 +153,10 @@ impl LanguageModel {
             let start = start as usize;
             let at = start.wrapping_add_signed(shift);
             shift += replacement.len().cast_signed() - removed.len().cast_signed();
-            let end = start + removed.len();
-            let is_inside = window.core.start <= start && end <= window.core.end;
-            // The gap after the core belongs to the next window, unless this is the end of the text.
-            if is_inside && (window.owns_end || start < window.core.end) {
-                let confidence = confidence(at..at + replacement.len(), &ends, &written.ln_probabilities);
-                edits.push(Edit { start, end, replacement, confidence });
-            }
+            let confidence = confidence(at..at + replacement.len(), &ends, &written.ln_probabilities);
+            edits.push(Edit { start, end: start + removed.len(), replacement, confidence });
         }
-        WindowEdits { edits, ln_probability, passes }
+        WindowEdits { edits, ln_probability: all(), passes, ..WindowEdits::default() }
     }
 }
 

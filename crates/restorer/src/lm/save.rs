@@ -33,6 +33,7 @@ pub fn merge_adapter(adapter: &Path, out: &Path) -> Result<(), RestoreError> {
     let meta = CheckpointMeta {
         recipe: known.as_ref().map(|known| known.recipe.clone()).unwrap_or_default(),
         calibration: known.as_ref().and_then(|known| known.calibration),
+        text_calibration: known.as_ref().and_then(|known| known.text_calibration),
         metrics: known.map(|known| known.metrics).unwrap_or_default(),
         min_confidence: model.info.min_confidence,
         decoding: None,
@@ -65,18 +66,19 @@ pub(super) fn save(model: &LanguageModel, dir: &Path, meta: &CheckpointMeta) -> 
 
 fn restorer_json(model: &LanguageModel, meta: &CheckpointMeta) -> RestorerJson {
     if model.learn == Learn::Text {
-        let WindowSize { window_bytes, overlap_bytes } = prior_window(model.limits.size.window_bytes);
+        let WindowSize { window_bytes, overlap_bytes } = prior_window(model.restoring.size.window_bytes);
         return RestorerJson { window_bytes, overlap_bytes, ..RestorerJson::of_channel(meta, Vec::new()) };
     }
     RestorerJson {
         version: RESTORER_VERSION,
         task: "rewrite".to_owned(),
-        window_bytes: model.limits.size.window_bytes,
-        overlap_bytes: model.limits.size.overlap_bytes,
+        window_bytes: model.restoring.size.window_bytes,
+        overlap_bytes: model.restoring.size.overlap_bytes,
         normalization: "none".to_owned(),
-        max_rounds: model.limits.max_rounds,
+        max_rounds: model.restoring.max_rounds,
         min_confidence: meta.min_confidence,
         calibration: meta.calibration,
+        text_calibration: meta.text_calibration,
         unicode: UNICODE_VERSION,
         recipe: meta.recipe.clone(),
         prompt: Some(model.template.clone()),

@@ -36,10 +36,10 @@ impl Trainable for LanguageModel {
     fn examples(&self, pair: &Pair) -> Result<Vec<TokenExample>, RestoreError> {
         let end = self.ends[0];
         Ok(match self.learn {
-            Learn::Restoration => examples(pair, self.limits.size, &self.prompt, &self.codec, end),
+            Learn::Restoration => examples(pair, self.restoring.size, &self.prompt, &self.codec, end),
             Learn::Text => text_examples(
                 &pair.original,
-                self.limits.size.window_bytes,
+                self.restoring.size.window_bytes,
                 self.beginnings(),
                 &self.codec,
                 end,

@@ -46,6 +46,17 @@ pub struct T5Cache {
     source: Vec<Tensor>,
 }
 
+impl T5Cache {
+    /// A copy whose target grows by itself.
+    ///
+    /// # Errors
+    /// If memory is refused.
+    pub(crate) fn fork(&self) -> Result<Self> {
+        let own = self.own.iter().map(KvCache::fork).collect::<Result<_>>()?;
+        Ok(Self { own, source: self.source.clone() })
+    }
+}
+
 impl T5 {
     /// Reads or makes the parameters; `dtype` is what the network computes in.
     ///

@@ -9,8 +9,8 @@ use super::features::FeatureRows;
 use super::labels::{DELETE, GAP_CLASSES, KEEP, NOTHING, REPLACE};
 use super::model::gather;
 use super::{Tagger, labels};
+use crate::engine::{Window, WindowEdits};
 use crate::error::RestoreError;
-use crate::rounds::{Window, WindowEdits};
 
 /// What the model wants at one token: at the gap before the byte, and at the byte.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +55,7 @@ impl Tagger {
         Ok(self.network().hidden(&bytes, &ngrams, &lengths)?.detach())
     }
 
-    /// The edits that the model wants in the core of each window.
+    /// The edits that the model wants in each window.
     pub(super) fn edit_windows(&self, windows: &[&Window]) -> Result<Vec<WindowEdits>, RestoreError> {
         let texts: Vec<&str> = windows.iter().map(|w| w.text.as_str()).collect();
         let decisions = self.decide(&self.hidden(&texts)?)?;
@@ -121,28 +121,36 @@ fn best(logits: &Tensor) -> candle_core::Result<Vec<(u32, f32)>> {
     Ok(logits.chunks_exact(classes).map(of_row).collect())
 }
 
-/// Joins decisions that touch into edits over the window's text. An edit is as sure as its least sure decision; one whose
-/// bytes are no UTF-8 falls as a whole.
+/// Joins decisions that touch, on the same side of the core's ends, into edits over the window's text. An edit is as sure as its
+/// least sure decision; one whose bytes are no UTF-8 falls as a whole.
 fn window_edits(window: &Window, decisions: &[Decision]) -> WindowEdits {
     let Range { start, end } = window.core;
     let mut found = WindowEdits { passes: 1, ..WindowEdits::default() };
     let mut open: Option<(Range<usize>, Vec<u8>, f32)> = None;
     let text = window.text.as_bytes();
-    for at in start..=end {
-        let decision = &decisions[at];
+    for (at, decision) in decisions.iter().enumerate() {
+        if at == start || at == end && !window.owns_end {
+            found.edits.extend(open.take().and_then(|edit| finish(window, edit)));
+        }
+        let is_end = at == text.len();
         // The gap after the core belongs to the next window, unless this is the end of the text.
-        if at < end || window.owns_end {
-            found.ln_probability += f64::from(decision.gap_probability.max(f32::MIN_POSITIVE)).ln();
+        let owns_gap = start <= at && (at < end || at == end && window.owns_end);
+        if !is_end || window.ends {
+            if owns_gap {
+                found.ln_probability += f64::from(decision.gap_probability.max(f32::MIN_POSITIVE)).ln();
+            }
             if !decision.inserted.is_empty() {
                 let edit = open.get_or_insert((at..at, Vec::new(), 1.0));
                 edit.1.extend_from_slice(&decision.inserted);
                 edit.2 = edit.2.min(decision.gap_probability);
             }
         }
-        if at == end {
+        if is_end {
             break;
         }
-        found.ln_probability += f64::from(decision.probability.max(f32::MIN_POSITIVE)).ln();
+        if window.core.contains(&at) {
+            found.ln_probability += f64::from(decision.probability.max(f32::MIN_POSITIVE)).ln();
+        }
         if decision.class == KEEP || decision.class == REPLACE + u32::from(text[at]) {
             found.edits.extend(open.take().and_then(|edit| finish(window, edit)));
             continue;
@@ -183,7 +191,8 @@ mod tests {
     }
 
     fn decided(text: &str, change: impl FnOnce(&mut [Decision])) -> Vec<Edit> {
-        let window = Window { text: text.into(), core: 0..text.len(), owns_end: true };
+        let whole = Window { starts: true, ends: true, owns_end: true, ..Window::default() };
+        let window = Window { text: text.into(), core: 0..text.len(), ..whole };
         let mut decisions = vec![keep(); text.len() + 1];
         change(&mut decisions);
         window_edits(&window, &decisions).edits

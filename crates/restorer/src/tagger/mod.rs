@@ -12,6 +12,7 @@ mod model;
 mod save;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::Device;
 use rayon::prelude::*;
@@ -25,11 +26,11 @@ pub(crate) use save::table_with;
 use crate::calibration::Calibration;
 use crate::checkpoint::CheckpointFiles;
 use crate::device::DeviceChoice;
+use crate::engine::{Cost, DocumentSettings, Engine, EngineLimits, Family, Running, Window, WindowEdits};
 use crate::error::RestoreError;
 use crate::layers::Params;
 use crate::load::LoadOptions;
-use crate::restorer::{ModelInfo, Restoration, RestoreRequest, Restorer};
-use crate::rounds::{self, RoundLimits, Window};
+use crate::restorer::{ModelInfo, Restorer};
 use crate::table::RowTable;
 use crate::windows::WindowSize;
 use model::Network;
@@ -46,7 +47,7 @@ pub struct Tagger {
     network: Network,
     tables: Vec<RowTable>,
     device: Device,
-    limits: RoundLimits,
+    settings: DocumentSettings,
     info: ModelInfo,
     pool: Option<rayon::ThreadPool>,
 }
@@ -62,7 +63,7 @@ impl Tagger {
         let network = Network::new(Params::random(config.seed, &device), config)?;
         network.start_as_identity()?;
         let tables = model::new_tables(config);
-        Self::assemble(config.clone(), network, tables, device, options, (0.5, None), "new".into())
+        Self::assemble(config.clone(), network, tables, device, options, (0.5, None, None), "new".into())
     }
 
     /// Loads a checkpoint directory.
@@ -84,7 +85,8 @@ impl Tagger {
         let params = Params::from_tensors(path, MODEL_TYPE, loaded.dense, &device);
         let network = Network::new(params, &loaded.config)?;
         let calibration = loaded.restorer.calibration.filter(|_| !options.raw_confidence);
-        let confidence = (loaded.restorer.min_confidence, calibration);
+        let text_calibration = loaded.restorer.text_calibration.filter(|_| !options.raw_confidence);
+        let confidence = (loaded.restorer.min_confidence, calibration, text_calibration);
         Self::assemble(loaded.config, network, loaded.tables, device, options, confidence, files.digest()?)
     }
 
@@ -94,7 +96,7 @@ impl Tagger {
         tables: Vec<RowTable>,
         device: Device,
         options: &LoadOptions,
-        (min_confidence, calibration): (f32, Option<Calibration>),
+        (min_confidence, calibration, text_calibration): (f32, Option<Calibration>, Option<Calibration>),
         digest: String,
     ) -> Result<Self, RestoreError> {
         if options.device == DeviceChoice::Cpu {
@@ -103,22 +105,29 @@ impl Tagger {
         }
         let dense: usize = network.vars().values().map(|v| v.elem_count()).sum();
         let rows: usize = tables.iter().map(|t| t.rows() * t.dim()).sum();
+        let size = options
+            .size(WindowSize { window_bytes: config.window_bytes, overlap_bytes: config.overlap_bytes })?;
         let info = ModelInfo {
             family: MODEL_TYPE.into(),
             digest,
             parameters: dense + rows,
-            window_bytes: config.window_bytes,
+            window_bytes: size.window_bytes,
             min_confidence,
             calibrated: calibration.is_some(),
+            text_calibrated: text_calibration.is_some(),
         };
-        let limits = RoundLimits {
-            size: WindowSize { window_bytes: config.window_bytes, overlap_bytes: config.overlap_bytes },
+        let settings = DocumentSettings {
+            size,
             max_rounds: config.max_rounds,
+            looks_once: false,
+            remembered_bytes: 0,
             min_confidence,
             calibration,
+            text_calibration,
+            is_calibrated: calibration.is_some(),
         };
         let pool = options.thread_pool()?;
-        Ok(Self { config, network, tables, device, limits, info, pool })
+        Ok(Self { config, network, tables, device, settings, info, pool })
     }
 
     /// The sizes.
@@ -138,13 +147,25 @@ impl Tagger {
     fn row_tables(&self) -> &[RowTable] {
         &self.tables
     }
+}
 
-    /// Proposes edits for all windows: packed into groups, the groups in parallel.
-    fn propose(&self, windows: &[Window]) -> Result<Vec<rounds::WindowEdits>, RestoreError> {
+impl Family for Tagger {
+    type Job<'f> = Arc<Window>;
+
+    fn cost(&self, window: &Window) -> Cost {
+        Cost { first_tokens: window.text.len() + 1, step_tokens: 0, cache_bytes: 0 }
+    }
+
+    fn begin(&self, windows: &[Arc<Window>]) -> Result<Vec<Arc<Window>>, RestoreError> {
+        Ok(windows.to_vec())
+    }
+
+    /// One pass is all that a window takes: packed into groups, the groups in parallel.
+    fn advance(&self, jobs: &mut [&mut Arc<Window>]) -> Result<Vec<Option<WindowEdits>>, RestoreError> {
         let budget = if self.device.is_cpu() { PACK_BYTES } else { PACK_BYTES_GPU };
         let mut groups: Vec<Vec<&Window>> = Vec::new();
         let mut bytes = usize::MAX;
-        for window in windows {
+        for window in jobs.iter() {
             if bytes.saturating_add(window.text.len()) > budget {
                 groups.push(Vec::new());
                 bytes = 0;
@@ -155,17 +176,17 @@ impl Tagger {
             }
         }
         let run = || groups.par_iter().map(|group| self.edit_windows(group)).collect::<Result<Vec<_>, _>>();
-        let proposals = match &self.pool {
+        let found = match &self.pool {
             Some(pool) => pool.install(run),
             None => run(),
         }?;
-        Ok(proposals.into_iter().flatten().collect())
+        Ok(found.into_iter().flatten().map(Some).collect())
     }
 }
 
 impl Restorer for Tagger {
-    fn restore(&self, requests: &[RestoreRequest]) -> Result<Vec<Restoration>, RestoreError> {
-        rounds::restore(requests, &self.limits, |windows| self.propose(windows))
+    fn engine(&self, limits: EngineLimits) -> Box<dyn Engine + '_> {
+        Box::new(Running::new(self, self.settings, limits))
     }
 
     fn tokens(&self, text: &str) -> usize {

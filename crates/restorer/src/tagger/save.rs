@@ -48,6 +48,7 @@ pub(super) fn restorer_json(config: &TaggerConfig, meta: &CheckpointMeta) -> Res
         max_rounds: config.max_rounds,
         min_confidence: meta.min_confidence,
         calibration: meta.calibration,
+        text_calibration: meta.text_calibration,
         unicode: UNICODE_VERSION,
         recipe: meta.recipe.clone(),
         prompt: None,

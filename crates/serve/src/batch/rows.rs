@@ -2,13 +2,13 @@
 
 use restorer::{Restoration, RestoreOptions, RestoreRequest, Restorer};
 
-use crate::contain::{TextError, restore_each};
+use crate::text_error::TextError;
 
 /// What became of a row: None where it had no text.
 pub(super) type RowResult = Option<Result<Restoration, TextError>>;
 
-/// Restores `texts` in batches of at most `batch_tokens` tokens, texts of like length together, because a batch
-/// takes the time of its longest. `done` is told how many rows each batch finished; false stops the work.
+/// Restores `texts` in batches of at most `batch_tokens` tokens, texts of like length together, so that what is left to wait for
+/// at the end of a batch is little. `done` is told how many rows each batch finished; false stops the work.
 /// One result a text, in their order; None where the work was stopped.
 pub(super) fn restore_rows(
     model: &dyn Restorer,
@@ -33,8 +33,8 @@ pub(super) fn restore_rows(
         rest = later;
         let requests: Vec<_> =
             batch.iter().map(|&(_, _, text)| RestoreRequest::new(text).with_options(options)).collect();
-        for (&(_, row, _), result) in batch.iter().zip(restore_each(model, &requests)) {
-            results[row] = Some(result);
+        for (&(_, row, _), result) in batch.iter().zip(model.restore_each(&requests)) {
+            results[row] = Some(result.map_err(TextError::from));
         }
         if !done(batch.len() as u64) {
             return None;

@@ -7,7 +7,6 @@ use tokio::net::TcpListener;
 
 use crate::{
     cli::HttpArgs,
-    contain::restore_each,
     failure::Failure,
     http::{
         server::{ConnectionLimits, Draining, listen, serve},
@@ -57,8 +56,8 @@ fn checked_model(
     load: impl FnOnce() -> Result<Arc<dyn Restorer>, Failure>,
 ) -> Result<Arc<dyn Restorer>, Failure> {
     let model = load()?;
-    for answer in restore_each(model.as_ref(), &[RestoreRequest::new(SELF_CHECK)]) {
-        answer.map_err(Failure::SelfCheck)?;
+    for answer in model.restore_each(&[RestoreRequest::new(SELF_CHECK)]) {
+        answer.map_err(|error| Failure::SelfCheck(error.into()))?;
     }
     Ok(model)
 }
@@ -126,6 +125,7 @@ fn queue_limits(args: &HttpArgs) -> Limits {
         queue_tokens: args.queue_tokens,
         batch_texts: args.batch_texts,
         batch_tokens: args.batch_tokens,
+        cache_bytes: args.cache_bytes,
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::io::{self, Read, Write};
 
-use restorer::{RestoreOptions, RestoreRequest};
+use restorer::{
+    RestoreOptions, RestoreRequest, Restorer,
+    engine::{EngineLimits, News},
+};
 
-use crate::{answer::RestorationBody, cli::RestoreArgs, contain::restore_each, failure::Failure};
+use crate::{answer::RestorationBody, cli::RestoreArgs, failure::Failure, text_error::TextError};
 
 use super::load_model;
 
@@ -17,26 +20,54 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), Failure> {
     let model = load_model(&args.model)?;
     let options = RestoreOptions { alternatives: args.alternatives, ..RestoreOptions::from(&args.options) };
     let request = RestoreRequest::new(text).with_options(options);
-    for answer in restore_each(model.as_ref(), &[request]) {
-        let body = RestorationBody::from(answer?);
-        print(&body, args.json, is_argument).map_err(Failure::system("write to standard output"))?;
-    }
-    Ok(())
+    let printed = if args.json {
+        print_whole(model.as_ref(), request)
+    } else {
+        print_pieces(model.as_ref(), request, is_argument)
+    };
+    printed?.map_err(Failure::system("write to standard output"))
 }
 
-/// Text from standard input is printed byte for byte; a line is ended only where the shell gave the text.
-fn print(body: &RestorationBody, json: bool, is_argument: bool) -> io::Result<()> {
+/// Prints one object.
+fn print_whole(model: &dyn Restorer, request: RestoreRequest) -> Result<io::Result<()>, TextError> {
     let mut out = io::stdout().lock();
-    if json {
-        serde_json::to_writer(&mut out, body)?;
-        writeln!(out)?;
-    } else {
-        out.write_all(body.text.as_bytes())?;
-        if is_argument {
-            writeln!(out)?;
+    for answer in model.restore_each(&[request]) {
+        let body = RestorationBody::from(answer?);
+        if let Err(error) =
+            serde_json::to_writer(&mut out, &body).map_err(io::Error::from).and_then(|()| writeln!(out))
+        {
+            return Ok(Err(error));
         }
     }
-    out.flush()
+    Ok(out.flush())
+}
+
+/// Prints each piece as soon as it can no longer change. Text from standard input is printed byte for byte; a line is ended only
+/// where the shell gave the text.
+fn print_pieces(
+    model: &dyn Restorer,
+    request: RestoreRequest,
+    ends_line: bool,
+) -> Result<io::Result<()>, TextError> {
+    let mut out = io::stdout().lock();
+    let mut engine = model.engine(EngineLimits::default());
+    engine.join(0, request);
+    let mut news = Vec::new();
+    while engine.usage().texts > 0 {
+        engine.step(&mut news);
+        for one in news.drain(..) {
+            let written = match one {
+                News::Piece(_, piece) => out.write_all(piece.text.as_bytes()).and_then(|()| out.flush()),
+                News::Failed(_, error) => return Err(error.into()),
+                News::Done(..) if ends_line => writeln!(out),
+                News::Done(..) => Ok(()),
+            };
+            if written.is_err() {
+                return Ok(written);
+            }
+        }
+    }
+    Ok(out.flush())
 }
 
 fn read_stdin() -> Result<String, Failure> {

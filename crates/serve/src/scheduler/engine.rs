@@ -1,48 +1,50 @@
 //! The engine loop: the one thread that runs the model.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use restorer::Restorer;
-
-use crate::{
-    contain::{TextError, restore_each},
-    metrics,
+use restorer::{
+    Restoration, RestoreError, Restorer,
+    engine::{Collector, Engine, EngineLimits, News, TextId},
 };
 
-use super::{Shared, queue::Job};
+use crate::metrics;
 
-/// Runs batches until the scheduler is closed and nothing waits.
-pub(super) fn run(model: &dyn Restorer, shared: &Arc<Shared>) {
+use super::{
+    Answer, Shared,
+    queue::{Job, Taken},
+};
+
+/// Lets texts join, steps and answers until the scheduler is closed and nothing is left.
+pub(super) fn run(model: &dyn Restorer, shared: &Arc<Shared>, limits: EngineLimits) {
     let _stopped = StopGuard(shared);
-    while let Some(batch) = next_batch(shared) {
-        let tokens = batch.iter().map(|job| job.tokens).sum();
-        let started = Instant::now();
-        let answers = answer(model, batch, started, tokens);
-        let mut state = shared.lock();
-        state.rate.record(tokens, started.elapsed());
-        state.running_tokens = 0;
-        drop(state);
-        // Sent last: whoever has its answer also sees the engine's counters moved on.
-        for (sender, answer) in answers {
-            // A client that is gone by now has no use for its answer.
-            let _gone = sender.send(answer);
-        }
+    let mut work = Work {
+        engine: model.engine(limits),
+        texts: HashMap::new(),
+        collector: Collector::default(),
+        next: 0,
+        busy: Duration::ZERO,
+    };
+    while let Some(jobs) = next_jobs(shared, work.texts.len()) {
+        work.join(jobs);
+        work.leave_cancelled();
+        work.step(shared);
     }
 }
 
-/// Waits until something waits, and takes as much as a batch holds. None once closed and empty.
-fn next_batch(shared: &Shared) -> Option<Vec<Job>> {
+/// Takes what may join beside `running` texts; where there is nothing to do, waits. None once closed and empty.
+fn next_jobs(shared: &Shared, running: usize) -> Option<Vec<Job>> {
     let mut state = shared.lock();
     loop {
-        let (batch, dropped) = state.queue.next_batch();
-        metrics::cancelled(dropped);
+        let Taken { jobs, cancelled } = state.queue.take(running);
+        metrics::cancelled(cancelled);
         metrics::queue(state.queue.len(), state.queue.tokens());
-        if !batch.is_empty() {
-            state.running_tokens = batch.iter().map(|job| job.tokens).sum();
-            return Some(batch);
+        state.running_tokens += jobs.iter().map(|job| job.tokens).sum::<usize>();
+        if !jobs.is_empty() || running > 0 {
+            return Some(jobs);
         }
         if !state.open {
             return None;
@@ -51,32 +53,78 @@ fn next_batch(shared: &Shared) -> Option<Vec<Job>> {
     }
 }
 
-type Answers = Vec<(
-    tokio::sync::oneshot::Sender<Result<restorer::Restoration, TextError>>,
-    Result<restorer::Restoration, TextError>,
-)>;
+/// A text that is being restored.
+struct Started {
+    tokens: usize,
+    bytes: usize,
+    answer: Answer,
+}
 
-fn answer(model: &dyn Restorer, batch: Vec<Job>, started: Instant, tokens: usize) -> Answers {
-    let (mut requests, mut senders) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
-    let mut bytes = 0;
-    for job in batch {
-        metrics::queue_wait(started - job.queued);
-        bytes += job.request.text.len();
-        requests.push(job.request);
-        senders.push(job.answer);
-    }
-    let answers = restore_each(model, &requests);
-    metrics::batch(&metrics::Batch { texts: requests.len(), tokens, bytes, elapsed: started.elapsed() });
-    for answer in &answers {
-        match answer {
-            Ok(restoration) => metrics::edits(restoration.edits.len()),
-            Err(error) => {
-                metrics::failed(matches!(error, TextError::Panicked(_)));
-                tracing::error!(%error, "a text was not restored");
-            }
+/// What the engine works on.
+struct Work<'m> {
+    engine: Box<dyn Engine + 'm>,
+    texts: HashMap<TextId, Started>,
+    collector: Collector,
+    next: TextId,
+    /// Time of the steps since a text was last finished.
+    busy: Duration,
+}
+
+impl Work<'_> {
+    fn join(&mut self, jobs: Vec<Job>) {
+        for Job { request, tokens, queued, answer } in jobs {
+            metrics::queue_wait(queued.elapsed());
+            self.texts.insert(self.next, Started { tokens, bytes: request.text.len(), answer });
+            self.engine.join(self.next, request);
+            self.next += 1;
         }
     }
-    senders.into_iter().zip(answers).collect()
+
+    /// Gives up what nobody waits for any more.
+    fn leave_cancelled(&mut self) {
+        let (engine, collector) = (&mut self.engine, &mut self.collector);
+        let before = self.texts.len();
+        self.texts.retain(|id, text| {
+            let stays = !text.answer.is_closed();
+            if !stays {
+                engine.leave(*id);
+                collector.forget(*id);
+            }
+            stays
+        });
+        metrics::cancelled(before - self.texts.len());
+    }
+
+    fn step(&mut self, shared: &Shared) {
+        let mut news: Vec<News> = Vec::new();
+        let started = Instant::now();
+        self.engine.step(&mut news);
+        let elapsed = started.elapsed();
+        self.busy += elapsed;
+        metrics::step(&self.engine.usage(), elapsed);
+        let mut finished: Vec<(Started, Result<Restoration, RestoreError>)> = Vec::new();
+        for (id, restored) in news.into_iter().filter_map(|one| self.collector.take(one)) {
+            finished.extend(self.texts.remove(&id).map(|text| (text, restored)));
+        }
+        let mut state = shared.lock();
+        if !finished.is_empty() {
+            let tokens = finished.iter().map(|(text, _)| text.tokens).sum();
+            state.rate.record(tokens, std::mem::take(&mut self.busy));
+        }
+        state.running_tokens = self.texts.values().map(|text| text.tokens).sum();
+        drop(state);
+        // Sent last: whoever has its answer also sees the engine's counters moved on.
+        for (Started { tokens, bytes, answer }, restored) in finished {
+            metrics::text(tokens, bytes, restored.as_ref().map_or(0, |restoration| restoration.edits.len()));
+            let restored = restored.map_err(|error| {
+                metrics::failed(matches!(error, RestoreError::Panicked(_)));
+                tracing::error!(%error, "a text was not restored");
+                error.into()
+            });
+            // A client that is gone by now has no use for its answer.
+            let _gone = answer.send(restored);
+        }
+    }
 }
 
 /// Marks the scheduler as stopped when the engine ends, however it ends: no client is left waiting.

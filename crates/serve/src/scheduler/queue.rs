@@ -1,13 +1,10 @@
-//! The bounded queue: first in, first out, limited in texts and in tokens.
+//! The bounded queue: those who wait before what can wait, each first in, first out; limited in texts and in tokens.
 
 use std::{collections::VecDeque, time::Instant};
 
-use restorer::{Restoration, RestoreRequest};
-use tokio::sync::oneshot;
+use restorer::{Priority, RestoreRequest};
 
-use crate::contain::TextError;
-
-use super::Limits;
+use super::{Answer, Limits};
 
 /// One text that waits for the engine.
 #[derive(Debug)]
@@ -16,7 +13,7 @@ pub(super) struct Job {
     /// The text's cost in the model's tokens, at least 1.
     pub(super) tokens: usize,
     pub(super) queued: Instant,
-    pub(super) answer: oneshot::Sender<Result<Restoration, TextError>>,
+    pub(super) answer: Answer,
 }
 
 impl Job {
@@ -26,22 +23,31 @@ impl Job {
     }
 }
 
+/// What may join the engine.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) jobs: Vec<Job>,
+    /// How many were dropped on the way, because nobody waits for them any more.
+    pub(super) cancelled: usize,
+}
+
 /// What waits, within its limits.
 #[derive(Debug)]
 pub(super) struct Queue {
-    jobs: VecDeque<Job>,
+    interactive: VecDeque<Job>,
+    bulk: VecDeque<Job>,
     tokens: usize,
     limits: Limits,
 }
 
 impl Queue {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { jobs: VecDeque::new(), tokens: 0, limits }
+        Self { interactive: VecDeque::new(), bulk: VecDeque::new(), tokens: 0, limits }
     }
 
     /// Texts that wait.
     pub(super) fn len(&self) -> usize {
-        self.jobs.len()
+        self.interactive.len() + self.bulk.len()
     }
 
     /// Tokens that wait.
@@ -59,92 +65,102 @@ impl Queue {
             }
         }
         self.tokens += tokens;
-        self.jobs.extend(jobs);
+        for job in jobs {
+            match job.request.options.priority {
+                Priority::Interactive => self.interactive.push_back(job),
+                Priority::Bulk => self.bulk.push_back(job),
+            }
+        }
         Ok(())
     }
 
-    /// The next batch, oldest first: as many as the budget of a batch holds, at least one where any waits.
-    /// Whoever is cancelled is dropped on the way and counted.
-    pub(super) fn next_batch(&mut self) -> (Vec<Job>, usize) {
-        let (mut batch, mut tokens, mut dropped) = (Vec::new(), 0, 0);
-        while let Some(job) = self.jobs.front() {
-            let fits =
-                batch.len() < self.limits.batch_texts && tokens + job.tokens <= self.limits.batch_tokens;
-            if !job.cancelled() && !fits && !batch.is_empty() {
-                break;
-            }
-            let Some(job) = self.jobs.pop_front() else { break };
-            self.tokens -= job.tokens;
-            if job.cancelled() {
-                dropped += 1;
-            } else {
-                tokens += job.tokens;
-                batch.push(job);
+    /// What may join the engine beside `running` texts, the oldest first. What can wait leaves a quarter of the places to those
+    /// who do.
+    pub(super) fn take(&mut self, running: usize) -> Taken {
+        let most = self.limits.batch_texts;
+        let mut taken = Taken::default();
+        for (jobs, places) in [(&mut self.interactive, most), (&mut self.bulk, most - most / 4)] {
+            while running + taken.jobs.len() < places {
+                let Some(job) = jobs.pop_front() else { break };
+                self.tokens -= job.tokens;
+                if job.cancelled() {
+                    taken.cancelled += 1;
+                } else {
+                    taken.jobs.push(job);
+                }
             }
         }
-        (batch, dropped)
+        taken
     }
 
     /// Drops everything that waits; its clients learn that there will be no answer.
     pub(super) fn clear(&mut self) {
-        self.jobs.clear();
+        self.interactive.clear();
+        self.bulk.clear();
         self.tokens = 0;
     }
 
     fn fits(&self, texts: usize, tokens: usize) -> bool {
-        self.jobs.len() + texts <= self.limits.queue_texts && self.tokens + tokens <= self.limits.queue_tokens
+        self.len() + texts <= self.limits.queue_texts && self.tokens + tokens <= self.limits.queue_tokens
     }
 
     fn remove_cancelled(&mut self) {
-        self.jobs.retain(|job| !job.cancelled());
-        self.tokens = self.jobs.iter().map(|job| job.tokens).sum();
+        self.interactive.retain(|job| !job.cancelled());
+        self.bulk.retain(|job| !job.cancelled());
+        self.tokens = self.interactive.iter().chain(&self.bulk).map(|job| job.tokens).sum();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use restorer::Restoration;
+    use tokio::sync::oneshot;
+
     use super::*;
-    use crate::testing::request;
+    use crate::{testing::request, text_error::TextError};
 
-    type Answer = oneshot::Receiver<Result<Restoration, TextError>>;
+    type Receiver = oneshot::Receiver<Result<Restoration, TextError>>;
 
-    fn job(text: &str, tokens: usize) -> (Job, Answer) {
+    fn job(text: &str, tokens: usize) -> (Job, Receiver) {
         let (answer, receiver) = oneshot::channel();
         (Job { request: request(text), tokens, queued: Instant::now(), answer }, receiver)
     }
 
-    fn queue(queue_texts: usize, queue_tokens: usize, batch_texts: usize, batch_tokens: usize) -> Queue {
-        Queue::new(Limits { queue_texts, queue_tokens, batch_texts, batch_tokens })
+    fn bulk(text: &str) -> (Job, Receiver) {
+        let (mut job, receiver) = job(text, 1);
+        job.request.options.priority = Priority::Bulk;
+        (job, receiver)
     }
 
-    fn texts(batch: &[Job]) -> Vec<&str> {
-        batch.iter().map(|job| job.request.text.as_str()).collect()
+    fn queue(queue_texts: usize, queue_tokens: usize, batch_texts: usize) -> Queue {
+        Queue::new(Limits { queue_texts, queue_tokens, batch_texts, ..Limits::default() })
+    }
+
+    fn texts(jobs: &[Job]) -> Vec<&str> {
+        jobs.iter().map(|job| job.request.text.as_str()).collect()
     }
 
     #[test]
-    fn batches_keep_the_order_and_the_budget() {
-        let mut queue = queue(10, 1000, 3, 10);
-        let (jobs, _answers): (Vec<_>, Vec<_>) =
-            [("a", 4), ("b", 6), ("c", 50), ("d", 1), ("e", 1), ("f", 1), ("g", 1)]
-                .map(|(t, n)| job(t, n))
-                .into_iter()
-                .unzip();
+    fn who_waits_comes_before_what_can_wait_and_each_in_order() {
+        let mut queue = queue(10, 1000, 4);
+        let all = [bulk("1"), bulk("2"), bulk("3"), bulk("4"), job("a", 9), job("b", 9)];
+        let (jobs, _answers): (Vec<_>, Vec<_>) = all.into_iter().unzip();
         queue.admit(jobs).unwrap();
-        let mut batches = Vec::new();
-        while queue.len() > 0 {
-            let (batch, dropped) = queue.next_batch();
-            assert_eq!(dropped, 0);
-            batches.push(texts(&batch).join(""));
-        }
-        // c alone is over the budget and goes alone; the fourth of d e f g waits for the next batch.
-        assert_eq!(batches, ["ab", "c", "def", "g"]);
-        assert_eq!(queue.tokens(), 0);
-        assert!(queue.next_batch().0.is_empty());
+        assert_eq!(texts(&queue.take(1).jobs), ["a", "b"]);
+        assert_eq!(queue.tokens(), 4);
+        // Of four places one stays free.
+        assert_eq!(texts(&queue.take(0).jobs), ["1", "2", "3"]);
+        assert!(queue.take(3).jobs.is_empty());
+        let (late, _answer) = job("late", 1);
+        queue.admit(vec![late]).unwrap();
+        assert_eq!(texts(&queue.take(3).jobs), ["late"]);
+        assert_eq!(texts(&queue.take(0).jobs), ["4"]);
+        assert_eq!((queue.len(), queue.tokens()), (0, 0));
     }
 
     #[test]
     fn limits_hold_in_texts_and_in_tokens_and_for_the_whole_group() {
-        let mut queue = queue(3, 100, 8, 100);
+        let mut queue = queue(3, 100, 8);
         let (a, _a) = job("a", 60);
         let (b, _b) = job("b", 41);
         queue.admit(vec![a]).unwrap();
@@ -158,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_cancelled_are_dropped_and_their_room_is_free_at_once() {
-        let mut queue = queue(3, 100, 8, 100);
+        let mut queue = queue(3, 100, 8);
         let (a, answer_a) = job("a", 50);
         let (b, answer_b) = job("b", 50);
         queue.admit(vec![a, b]).unwrap();
@@ -166,8 +182,8 @@ mod tests {
         let (c, _answer_c) = job("c", 50);
         queue.admit(vec![c]).unwrap();
         drop(answer_b);
-        let (batch, dropped) = queue.next_batch();
-        assert_eq!((texts(&batch), dropped), (vec!["c"], 1));
+        let Taken { jobs, cancelled } = queue.take(0);
+        assert_eq!((texts(&jobs), cancelled), (vec!["c"], 1));
         assert_eq!((queue.len(), queue.tokens()), (0, 0));
     }
 }

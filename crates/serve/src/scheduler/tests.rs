@@ -40,7 +40,7 @@ fn wait(ticket: Ticket) -> Result<Vec<String>, AnswerError> {
 }
 
 fn limits(queue_texts: usize, queue_tokens: usize, batch_texts: usize, batch_tokens: usize) -> Limits {
-    Limits { queue_texts, queue_tokens, batch_texts, batch_tokens }
+    Limits { queue_texts, queue_tokens, batch_texts, batch_tokens, ..Limits::default() }
 }
 
 #[test]
@@ -72,8 +72,24 @@ fn a_cancelled_request_is_never_started() {
 }
 
 #[test]
+fn a_text_under_way_is_given_up_within_a_step_when_its_client_leaves() {
+    let bench = bench(limits(10, 100, 1, 100));
+    let left = bench.submit(&["endless"]).unwrap();
+    let kept = bench.submit(&["kept"]).unwrap();
+    drop(left);
+    assert_eq!(wait(kept).unwrap(), ["kept"]);
+}
+
+#[test]
+fn a_text_joins_while_another_is_under_way() {
+    let bench = bench(Limits::default());
+    let _busy = bench.submit(&["endless"]).unwrap();
+    assert_eq!(wait(bench.submit(&["short"]).unwrap()).unwrap(), ["short"]);
+}
+
+#[test]
 fn the_queue_is_bounded_in_texts_and_tokens_and_says_when_to_come_back() {
-    let bench = bench(limits(2, 10, 8, 8));
+    let bench = bench(limits(2, 10, 1, 8));
     let _busy = bench.occupy();
     let _waiting = bench.submit(&["aaaaaa"]).unwrap();
     let full = bench.submit(&["bbbbb"]).unwrap_err();
@@ -93,7 +109,7 @@ fn the_queue_is_bounded_in_texts_and_tokens_and_says_when_to_come_back() {
 
 #[test]
 fn an_empty_text_counts_and_an_empty_request_is_answered_at_once() {
-    let bench = bench(limits(2, 4, 8, 8));
+    let bench = bench(limits(2, 4, 1, 8));
     let _busy = bench.occupy();
     assert_eq!(wait(bench.submit(&[]).unwrap()).unwrap(), [""; 0]);
     let _waiting = bench.submit(&["", ""]).unwrap();

@@ -37,7 +37,7 @@ fn clients_side_by_side_each_get_their_own_answer() {
 
 #[test]
 fn a_full_queue_says_when_to_come_back() {
-    let server = Server::start(&["--queue-texts", "2"]);
+    let server = Server::start(&["--queue-texts", "2", "--batch-texts", "1"]);
     let mut busy = occupy(&server);
     let mut waiting = server.restore_later("first in the queue");
     server.wait_for_metric("revertant_queue_texts", 1.0);
@@ -62,7 +62,7 @@ fn an_answer_that_takes_too_long_is_given_up() {
 
 #[test]
 fn a_text_whose_client_has_left_is_not_restored() {
-    let server = Server::start(&[]);
+    let server = Server::start(&["--batch-texts", "1"]);
     let mut busy = occupy(&server);
     let left = server.restore_later("never mind");
     server.wait_for_metric("revertant_queue_texts", 1.0);
@@ -72,6 +72,21 @@ fn a_text_whose_client_has_left_is_not_restored() {
     assert_eq!(busy.answer().unwrap().status, 200);
     server.wait_for_metric("revertant_texts_cancelled_total", 1.0);
     assert_eq!(server.metric("revertant_texts_total"), Some(1.0));
+}
+
+#[test]
+fn what_is_under_way_is_given_up_when_its_client_leaves_and_holds_up_nobody() {
+    let server = Server::start(&[]);
+    let busy = server.restore_later(&long().repeat(20));
+    server.wait_for_metric("revertant_running_texts", 1.0);
+    // A short text does not wait for the long one.
+    assert_eq!(server.restore(&json!({"text": "short"})).status, 200);
+    assert_eq!(server.metric("revertant_running_texts"), Some(1.0));
+    drop(busy);
+    server.wait_for_metric("revertant_texts_cancelled_total", 1.0);
+    assert_eq!(server.restore(&json!({"text": "short"})).status, 200);
+    assert_eq!(server.metric("revertant_running_texts"), Some(0.0));
+    assert_eq!(server.metric("revertant_texts_total"), Some(2.0));
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn long() -> String {
 
 #[test]
 fn sigterm_makes_it_unready_then_drains_then_ends_with_0() {
-    let server = Server::start(&["--unready-seconds", "1", "--drain-seconds", "100"]);
+    let server = Server::start(&["--unready-seconds", "1", "--drain-seconds", "100", "--batch-texts", "1"]);
     let mut busy = server.restore_later(&long());
     server.wait_for_metric("revertant_queue_wait_seconds_count", 1.0);
     let mut waiting = server.restore_later("still in the queue");

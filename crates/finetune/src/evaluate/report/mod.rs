@@ -16,11 +16,11 @@ use self::bars::{Bars, Group};
 use self::comparison::write_comparison;
 use self::coverage::write_coverage;
 use self::example::{write_example, write_legend};
-use self::reliability::write_reliability;
+use self::reliability::{Subject, write_reliability};
 use self::text::{counted, escaped, percent_of};
 use super::output::{HEADINGS, cells, rows};
 use super::{Evaluation, Grouping, Restored};
-use crate::judged::JudgedEdit;
+use crate::judged::{Judged, JudgedEdit};
 
 const STYLE: &str = include_str!("style.css");
 /// Texts that are shown because errors were added to them, at most.
@@ -53,7 +53,7 @@ fn write_page(
          <a href=\"#worse\">made worse</a><a href=\"#examples\">examples</a></nav>\n</header>\n<main>"
     )?;
     write_figures(page, evaluation)?;
-    write_distributions(page, restored, &evaluation.judged)?;
+    write_distributions(page, restored, evaluation)?;
     write_texts(page, restored, examples)?;
     writeln!(page, "</main>\n</body>\n</html>")
 }
@@ -150,15 +150,17 @@ fn write_figures(page: &mut String, evaluation: &Evaluation) -> fmt::Result {
     writeln!(page, "</tbody></table></div>\n</section>")
 }
 
-fn write_distributions(page: &mut String, restored: &[Restored], edits: &[JudgedEdit]) -> fmt::Result {
+fn write_distributions(page: &mut String, restored: &[Restored], evaluation: &Evaluation) -> fmt::Result {
+    let edits = evaluation.judged.as_slice();
     writeln!(page, "<section id=\"errors\">\n<h2>Errors and edits</h2>\n<div class=\"charts\">")?;
     errors_chart(restored).write(page)?;
     lengths_chart(restored).write(page)?;
     if !edits.is_empty() {
         edits_chart(edits).write(page)?;
-        write_reliability(page, edits)?;
+        write_reliability(page, Subject::Edits, edits.iter().map(Judged::from))?;
         write_coverage(page, edits)?;
     }
+    write_reliability(page, Subject::Texts, evaluation.judged_texts.iter().copied())?;
     writeln!(page, "</div>\n</section>")
 }
 

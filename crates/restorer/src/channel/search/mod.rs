@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
+use super::asking::Asking;
 use super::joins::Tail;
 use super::lattice::{Arc, Cause, Lattice};
 use super::model::ChannelModel;
@@ -15,6 +16,8 @@ use crate::prior::{Prior, Symbol};
 
 /// Bytes before a surprise within which what explains it can have begun: a span and what it does to the contexts after it.
 const SURPRISE_BYTES: usize = 10;
+/// Bytes after which a search looks whether its turn is over.
+const TURN_BYTES: usize = 8;
 
 /// Where in the channel's transitions a hypothesis is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,7 +69,7 @@ struct Pending<S> {
 /// A search through one window.
 pub(super) struct Search<'t, P: Prior> {
     model: &'t ChannelModel,
-    prior: &'t P,
+    asking: &'t Asking<'t, P>,
     beam: &'t Beam,
     observed: Observed<'t>,
     lattice: Lattice,
@@ -105,7 +108,12 @@ pub(super) struct Found<'t> {
 }
 
 impl<'t, P: Prior> Search<'t, P> {
-    pub(super) fn new(model: &'t ChannelModel, prior: &'t P, beam: &'t Beam, window: Window<'t>) -> Self {
+    pub(super) fn new(
+        model: &'t ChannelModel,
+        asking: &'t Asking<'t, P>,
+        beam: &'t Beam,
+        window: Window<'t>,
+    ) -> Self {
         Self {
             lattice: Lattice {
                 levels: model.weighted_levels(window.clean),
@@ -116,7 +124,7 @@ impl<'t, P: Prior> Search<'t, P> {
             },
             observed: Observed::new(window, model, beam.longest_span),
             model,
-            prior,
+            asking,
             beam,
             states: Vec::new(),
             is_identity: Vec::new(),
@@ -138,13 +146,16 @@ impl<'t, P: Prior> Search<'t, P> {
     }
 
     /// Searches the whole window; `context` is what the prior has read before it.
-    pub(super) fn run(mut self, context: &str) -> Found<'t> {
+    pub(super) async fn run(mut self, context: &str) -> Found<'t> {
         self.start(context);
         for at in 0..=self.observed.window.text.len() {
             let first = if at == 0 { 0 } else { self.states.len() };
             if at > 0 {
+                if at % TURN_BYTES == 0 {
+                    self.asking.pause().await;
+                }
                 let pending = self.ahead.pop_front().unwrap_or_default();
-                self.arrive_all(at, pending);
+                self.arrive_all(at, pending).await;
             }
             let mut wave = self.survivors(first);
             if !wave.is_empty() {
@@ -155,7 +166,7 @@ impl<'t, P: Prior> Search<'t, P> {
                     break;
                 }
                 let first = self.states.len();
-                self.leave(at, &wave, missing < self.beam.longest_gap);
+                self.leave(at, &wave, missing < self.beam.longest_gap).await;
                 wave = self.survivors(first);
             }
             self.sort_arcs();
@@ -165,9 +176,10 @@ impl<'t, P: Prior> Search<'t, P> {
 
     fn start(&mut self, context: &str) {
         let starts = self.observed.window.starts;
-        let mut state = if starts { self.prior.start() } else { self.prior.open() };
+        let prior = self.asking.prior();
+        let mut state = if starts { prior.start() } else { prior.open() };
         let mut next = Vec::with_capacity(context.len());
-        self.prior.read(&state, context.as_bytes(), &mut next);
+        prior.read(&state, context.as_bytes(), &mut next);
         if let Some((_, after)) = next.pop() {
             state = after;
         }
@@ -185,7 +197,7 @@ impl<'t, P: Prior> Search<'t, P> {
     fn listen(&mut self, state: &P::State) {
         let text = self.observed.window.text;
         let mut next = Vec::with_capacity(text.len());
-        self.prior.read(state, text.as_bytes(), &mut next);
+        self.asking.prior().read(state, text.as_bytes(), &mut next);
         let mut sum = 0.0;
         self.copied.push(sum);
         self.is_open = vec![self.beam.surprise <= 0.0; text.len() + 1];
@@ -202,21 +214,21 @@ impl<'t, P: Prior> Search<'t, P> {
     }
 
     /// Carries out the transitions that end at byte `at`: copies first, for what the others are measured by.
-    fn arrive_all(&mut self, at: usize, mut pending: Vec<Pending<P::State>>) {
+    async fn arrive_all(&mut self, at: usize, mut pending: Vec<Pending<P::State>>) {
         self.known.clear();
         self.least = f64::NEG_INFINITY;
         let copies = pending
             .extract_if(.., |one| one.is_identity || matches!(one.cause, Cause::Copy | Cause::Spared))
             .collect();
-        self.read(at, copies);
+        self.read(at, copies).await;
         for one in pending.extract_if(.., |one| one.is_read) {
             self.arrive(at, one);
         }
-        self.read(at, pending);
+        self.read(at, pending).await;
     }
 
     /// Lets the prior read the texts of transitions, byte by byte, as long as they are worth it.
-    fn read(&mut self, at: usize, mut pending: Vec<Pending<P::State>>) {
+    async fn read(&mut self, at: usize, mut pending: Vec<Pending<P::State>>) {
         let mut steps: Vec<(P::State, Symbol)> = Vec::with_capacity(pending.len());
         let mut next = Vec::with_capacity(pending.len());
         for byte in 0.. {
@@ -231,7 +243,7 @@ impl<'t, P: Prior> Search<'t, P> {
             let symbol =
                 |one: &Pending<P::State>| self.observed.strings.as_bytes()[one.text.start as usize + byte];
             steps.extend(pending.iter().map(|one| (one.state.prior.clone(), symbol(one))));
-            self.prior.advance(&steps, &mut next);
+            self.asking.advance(&mut steps, &mut next).await;
             for (one, (ln, state)) in pending.iter_mut().zip(next.drain(..)) {
                 one.ln += self.model.prior_weight(ln);
                 one.state.prior = state;

@@ -24,9 +24,10 @@ impl<P: Prior> Search<'_, P> {
     }
 
     /// Begins all transitions of the hypotheses of a wave; `is_open` allows further deletions.
-    pub(super) fn leave(&mut self, at: usize, wave: &[u32], is_open: bool) {
+    pub(super) async fn leave(&mut self, at: usize, wave: &[u32], is_open: bool) {
         let (units, moves) = (std::mem::take(&mut self.units), std::mem::take(&mut self.moves));
         let insertions = std::mem::take(&mut self.insertions);
+        let mut ending = Vec::new();
         for node in wave {
             let mode = self.states[*node as usize].mode;
             if mode != Mode::Ends {
@@ -36,11 +37,12 @@ impl<P: Prior> Search<'_, P> {
                 self.emit(at, *node, &moves, &insertions);
             }
             if mode != Mode::GoesOn && mode != Mode::Copies {
-                self.end(at, *node, &insertions);
+                ending.push(*node);
             }
         }
+        self.end(at, &ending, &insertions).await;
         (self.units, self.moves, self.insertions) = (units, moves, insertions);
-        self.lose(at, wave, is_open);
+        self.lose(at, wave, is_open).await;
     }
 
     /// What a hypothesis has to pay for ending its event here.
@@ -149,30 +151,35 @@ impl<P: Prior> Search<'_, P> {
         }
     }
 
-    /// The original ends here, or, at a window's inner edge, is known no further.
-    fn end(&mut self, at: usize, node: u32, insertions: &[(usize, f64)]) {
+    /// The original of hypotheses ends here, or, at a window's inner edge, is known no further.
+    async fn end(&mut self, at: usize, nodes: &[u32], insertions: &[(usize, f64)]) {
         let Window { text, ends, .. } = self.observed.window;
-        let mut arc = Arc { from: node, to: 0, cause: Cause::Within, ln: 0.0, text: Span::default() };
+        let arc = |from: u32| Arc { from, to: 0, cause: Cause::Within, ln: 0.0, text: Span::default() };
         if !ends {
-            arc.ln = self.stop(node);
-            if at == text.len() && arc.ln > f64::NEG_INFINITY {
-                self.finals.push(arc);
+            if at == text.len() {
+                let stopped = nodes.iter().map(|node| Arc { ln: self.stop(*node), ..arc(*node) });
+                let stopped: Vec<Arc> = stopped.filter(|arc| arc.ln > f64::NEG_INFINITY).collect();
+                self.finals.extend(stopped);
             }
             return;
         }
         if !self.model.can_end(text.len() - at) {
             return;
         }
+        let inserted = insertions.iter().find(|(to, _)| *to == text.len()).map(|(_, inserted)| *inserted);
+        let (cause, own) = match inserted {
+            _ if at == text.len() => (Cause::End, 0.0),
+            Some(inserted) => (Cause::Event(Op::Insertion as u8), inserted - self.model.event_penalty()),
+            None => return,
+        };
         // A span that the end cuts has the probability of all longer ones: nothing is paid for stopping.
-        let mut next = Vec::with_capacity(1);
-        let prior = self.states[node as usize].prior.clone();
-        self.prior.advance(&[(prior, END)], &mut next);
-        let ln = next.first().map_or(f64::NEG_INFINITY, |(ln, _)| self.model.prior_weight(*ln));
-        if at == text.len() {
-            self.finals.push(Arc { cause: Cause::End, ln, ..arc });
-        } else if let Some((_, inserted)) = insertions.iter().find(|(to, _)| *to == text.len()) {
-            let ln = ln + inserted - self.model.event_penalty();
-            self.finals.push(Arc { cause: Cause::Event(Op::Insertion as u8), ln, ..arc });
+        let mut steps: Vec<_> =
+            nodes.iter().map(|node| (self.states[*node as usize].prior.clone(), END)).collect();
+        let mut next = Vec::with_capacity(nodes.len());
+        self.asking.advance(&mut steps, &mut next).await;
+        for (node, (ln, _)) in nodes.iter().zip(next) {
+            let ln = self.model.prior_weight(ln) + own;
+            self.finals.push(Arc { cause, ln, ..arc(*node) });
         }
     }
 
@@ -181,41 +188,45 @@ impl<P: Prior> Search<'_, P> {
         self.is_open[at] && self.is_settled(node)
     }
 
+    /// ln of the least probability that the prior must give to a unit for it to be worth it: deleted here, or, where `substitution`
+    /// says what that gains, after the byte that was put in its place.
+    fn least_of_unit(&self, at: usize, node: u32, deletes: bool, substitution: Option<f64>) -> f64 {
+        let model = self.model;
+        let mode = self.states[node as usize].mode;
+        let begins = |op: Op| {
+            if self.can_begin(at, node) { self.stop(node) + model.begins(op) } else { f64::NEG_INFINITY }
+        };
+        let (mut deleted, mut substituted) = match mode {
+            Mode::Copies | Mode::Ends => return f64::INFINITY,
+            _ => (begins(Op::Deletion), begins(Op::Substitution)),
+        };
+        match mode {
+            Mode::Deleting(length) => deleted = deleted.max(model.goes_on(Op::Deletion, length)),
+            Mode::Substituting(length) => {
+                substituted = substituted.max(model.goes_on(Op::Substitution, length));
+            }
+            _ => {}
+        }
+        let deleted = if deletes { deleted } else { f64::NEG_INFINITY };
+        let most = deleted.max(substitution.map_or(f64::NEG_INFINITY, |gain| substituted + gain));
+        if most == f64::NEG_INFINITY {
+            return f64::INFINITY;
+        }
+        (self.least - self.beam.credit - self.best[node as usize] - most) / model.weights().prior
+    }
+
     /// Deletions and substitutions: the prior proposes what stood in the original.
-    fn lose(&mut self, at: usize, wave: &[u32], is_open: bool) {
+    async fn lose(&mut self, at: usize, wave: &[u32], is_open: bool) {
         let model = self.model;
         let text = self.observed.window.text;
         let deletes = is_open && model.has(Op::Deletion) && self.observed.is_open(at);
         let substitutes = model.substitutes() && at < text.len();
         let drawn = model.substitutions.greatest(&text[at..]);
         let copied = self.units.first().map_or(0.0, |end| (self.copied[*end] - self.copied[at]).min(0.0));
-        // The least that the prior must give a unit for it to be worth it: here, or after the byte that was put in its place.
-        let least = |node: u32| {
-            let mode = self.states[node as usize].mode;
-            let begins = |op: Op| {
-                if self.can_begin(at, node) { self.stop(node) + model.begins(op) } else { f64::NEG_INFINITY }
-            };
-            let (mut deleted, mut substituted) = match mode {
-                Mode::Copies | Mode::Ends => return f64::INFINITY,
-                _ => (begins(Op::Deletion), begins(Op::Substitution)),
-            };
-            match mode {
-                Mode::Deleting(length) => deleted = deleted.max(model.goes_on(Op::Deletion, length)),
-                Mode::Substituting(length) => {
-                    substituted = substituted.max(model.goes_on(Op::Substitution, length));
-                }
-                _ => {}
-            }
-            let slack = |may: bool, cost: f64| if may { cost } else { f64::NEG_INFINITY };
-            let most = slack(deletes, deleted).max(slack(substitutes, substituted + drawn - copied));
-            if most == f64::NEG_INFINITY {
-                return f64::INFINITY;
-            }
-            (self.least - self.beam.credit - self.best[node as usize] - most) / model.weights().prior
-        };
+        let substitution = substitutes.then_some(drawn - copied);
         let (mut asking, mut states) = (Vec::new(), Vec::new());
         for node in wave {
-            let least = least(*node);
+            let least = self.least_of_unit(at, *node, deletes, substitution);
             if least <= 0.0 {
                 asking.push(*node);
                 states.push((self.states[*node as usize].prior.clone(), least));
@@ -225,7 +236,7 @@ impl<P: Prior> Search<'_, P> {
             return;
         }
         let mut proposals: Ranked<u32, P::State> = Ranked::default();
-        model.units.propose(self.prior, &states, self.beam.proposals, &mut proposals);
+        model.units.propose(self.asking, &states, self.beam.proposals, &mut proposals).await;
         let mut emissions: Vec<Emission> = Vec::new();
         for (i, node) in asking.into_iter().enumerate() {
             let (State { mode, tail, .. }, stop) = (self.states[node as usize].clone(), self.stop(node));

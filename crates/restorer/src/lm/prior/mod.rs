@@ -83,6 +83,14 @@ impl Prior for LmPrior {
         LmState(Node::root(self.beginnings.middle))
     }
 
+    fn is_asked_together(&self) -> bool {
+        true
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.model.network.cache_bytes(1, 0)
+    }
+
     fn advance(&self, steps: &[(LmState, Symbol)], next: &mut Vec<(f32, LmState)>) {
         next.clear();
         // What cannot be read gives nothing a chance; see above.

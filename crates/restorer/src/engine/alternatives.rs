@@ -4,13 +4,24 @@ use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashSet};
 use std::ops::Range;
 
-use super::originals::Original;
 use crate::restorer::Alternative;
 
-/// A part of a text and what it can have been, the one with the greatest share first.
-pub(super) struct Doubtful {
-    pub(super) input: Range<usize>,
-    pub(super) originals: Vec<Original>,
+/// An original of a part of a text, and its share of the whole weight.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Original {
+    pub(crate) text: String,
+    pub(crate) share: f64,
+}
+
+/// A part of a text and what it can have been.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Doubtful {
+    /// Its bytes.
+    pub(crate) input: Range<usize>,
+    /// The one with the greatest share first.
+    pub(crate) originals: Vec<Original>,
+    /// The share of what it was restored to.
+    pub(crate) share: f64,
 }
 
 /// One original for each part: the index of each, and the product of their shares.

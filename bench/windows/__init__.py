@@ -1,0 +1,1 @@
+"""Long texts in windows, compared with the same texts as one."""

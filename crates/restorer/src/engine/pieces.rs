@@ -1,0 +1,168 @@
+//! From cores that are through to pieces of the restored text, and what is said of the whole.
+
+use std::ops::Range;
+
+use corruptor::{Edit, apply_edits, is_grapheme_boundary, minimize_edits, widen_edits};
+
+use super::alternatives::{Doubtful, others};
+use super::document::DocumentSettings;
+use super::{Piece, Summary};
+use crate::calibration::Calibration;
+use crate::channel::Evidence;
+
+/// What a core leaves beside its edits.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Finished {
+    /// ln of the probability of its decisions in the last round, but for those in `doubtful`.
+    pub(super) ln_probability: f64,
+    pub(super) passes: usize,
+    /// Over the input.
+    pub(super) doubtful: Vec<Doubtful>,
+    pub(super) evidence: Option<Evidence>,
+}
+
+/// Bytes on each side of a seam that say whether a grapheme spans it.
+const JOINT_BYTES: usize = 64;
+
+/// The pieces of one text.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    threshold: f32,
+    calibration: Option<Calibration>,
+    text_calibration: Option<Calibration>,
+    summary: Summary,
+    ln_probability: f64,
+    /// A piece whose last grapheme may go on in the next.
+    held: Option<Piece>,
+    /// All that was given out and all parts, where other originals are to be named.
+    restored: Option<String>,
+    doubtful: Vec<Doubtful>,
+}
+
+impl Pieces {
+    pub(super) fn new(settings: &DocumentSettings, alternatives: usize, threshold: f32) -> Self {
+        Self {
+            threshold,
+            calibration: settings.calibration,
+            text_calibration: settings.text_calibration,
+            summary: Summary {
+                calibrated: settings.is_calibrated,
+                text_calibrated: settings.text_calibration.is_some(),
+                ..Summary::default()
+            },
+            ln_probability: 0.0,
+            held: None,
+            restored: (alternatives > 0).then(String::new),
+            doubtful: Vec::new(),
+        }
+    }
+
+    /// The next core of `text` is through, with `edits` over it; gives out the piece before, unless a grapheme joins the two.
+    pub(super) fn push(
+        &mut self,
+        text: &str,
+        input: Range<usize>,
+        edits: Vec<Edit>,
+        finished: Finished,
+    ) -> Option<Piece> {
+        self.summary.passes += finished.passes;
+        let of_parts: f64 = finished.doubtful.iter().map(|part| part.share.ln()).sum();
+        let ln_probability = finished.ln_probability + of_parts;
+        self.ln_probability += self
+            .text_calibration
+            .map_or(ln_probability, |calibration| calibration.probability(ln_probability.exp()).ln());
+        if let Some(evidence) = finished.evidence {
+            self.summary.evidence = Some(self.summary.evidence.map_or(evidence, |least| least.and(evidence)));
+        }
+        if self.restored.is_some() {
+            self.doubtful.extend(finished.doubtful);
+        }
+        let Range { start, end } = input;
+        let sure = edits.into_iter().filter(|edit| edit.confidence >= self.threshold);
+        let edits: Vec<Edit> =
+            sure.map(|edit| Edit { start: edit.start + start, end: edit.end + start, ..edit }).collect();
+        let mut piece = Piece { start, end, text: String::new(), edits: minimize_edits(text, edits) };
+        piece.write(text);
+        match self.held.take() {
+            None => {
+                self.held = Some(piece);
+                None
+            }
+            Some(mut held) if is_joined(text, &held, &piece) => {
+                held.end = piece.end;
+                held.text.push_str(&piece.text);
+                held.edits.append(&mut piece.edits);
+                self.held = Some(held);
+                None
+            }
+            Some(held) => {
+                self.held = Some(piece);
+                Some(self.finish(text, held))
+            }
+        }
+    }
+
+    /// Nothing follows: gives out what was held.
+    pub(super) fn flush(&mut self, text: &str) -> Option<Piece> {
+        let held = self.held.take()?;
+        Some(self.finish(text, held))
+    }
+
+    fn finish(&mut self, text: &str, mut piece: Piece) -> Piece {
+        let Piece { start, end, .. } = piece;
+        let own = piece.edits.into_iter().map(|edit| Edit {
+            start: edit.start - start,
+            end: edit.end - start,
+            ..edit
+        });
+        let widened = widen_edits(&text[start..end], own.collect());
+        let told = |edit: Edit| {
+            let confidence = self.calibration.map_or(edit.confidence, |calibration| {
+                calibration.probability(f64::from(edit.confidence)) as f32
+            });
+            Edit { start: edit.start + start, end: edit.end + start, confidence, ..edit }
+        };
+        piece.edits = widened.into_iter().map(told).collect();
+        if let Some(restored) = &mut self.restored {
+            restored.push_str(&piece.text);
+        }
+        piece
+    }
+
+    /// What is to be said of the whole `text`.
+    pub(super) fn summary(&mut self, text: &str, alternatives: usize) -> Summary {
+        let mut summary = std::mem::take(&mut self.summary);
+        summary.confidence = self.ln_probability.exp() as f32;
+        if let Some(restored) = &self.restored {
+            summary.alternatives = others(text, restored, &self.doubtful, alternatives);
+        }
+        summary
+    }
+}
+
+impl Piece {
+    /// Writes what the edits make of the input; they fall as a whole where they do not fit.
+    fn write(&mut self, text: &str) {
+        let Self { start, end, edits, .. } = self;
+        let own: Vec<Edit> = edits
+            .iter()
+            .map(|edit| Edit { start: edit.start - *start, end: edit.end - *start, ..edit.clone() })
+            .collect();
+        let input = &text[*start..*end];
+        self.text = apply_edits(input, &own).unwrap_or_else(|_| {
+            edits.clear();
+            input.to_owned()
+        });
+    }
+}
+
+/// Whether a grapheme, of the input or of what is written, spans the place where two pieces meet.
+fn is_joined(text: &str, left: &Piece, right: &Piece) -> bool {
+    let tail = &left.text[left.text.ceil_char_boundary(left.text.len().saturating_sub(JOINT_BYTES))..];
+    let head = &right.text[..right.text.floor_char_boundary(JOINT_BYTES)];
+    // Of nothing, nothing can be said.
+    let is_open = tail.is_empty() || head.is_empty();
+    is_open
+        || !is_grapheme_boundary(text, left.end)
+        || !is_grapheme_boundary(&[tail, head].concat(), tail.len())
+}
