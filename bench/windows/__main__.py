@@ -2,11 +2,11 @@
 
     python3 -m bench.windows [--bytes 20000] [--texts 8] [--noise 0.05] [--programs target/release]
 
-Texts are beginnings of documents of data/corpus, corrupted at a character error rate. Each model restores them in its own
-windows and in one window that holds all of a text; models that have learned from short texts only, in windows of half their
-own size and in their own, of texts that fit one. Prints a Markdown table: the share of characters that agree (all
-but those of edits that only one of the two makes), and the greatest resident memory of the program for a text and for one
-ten times as long.
+Texts are beginnings of documents of data/corpus, corrupted at a character error rate. Each model restores them in its
+own windows and in one window that holds all of a text; models that have learned from short texts only, in windows of a
+half and three quarters of their own size and in their own, of texts that fit one. Prints a Markdown table: the share of
+characters that agree (all but those of edits that only one of the two makes), and the greatest resident memory of the
+program for a text and for one ten times as long.
 """
 
 import argparse

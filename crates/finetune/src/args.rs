@@ -9,7 +9,7 @@ use finetune::track::TrackOptions;
 use finetune::track::{Mlflow, MlflowOptions, Registration};
 use restorer::source::ModelName;
 use restorer::tagger::TableBits;
-use restorer::{ComputeType, DeviceChoice, WeightBits, WeightType};
+use restorer::{ComputeType, DeviceChoice, Reranking, WeightBits, WeightType};
 
 /// Trains and evaluates models that restore corrupted text.
 #[derive(Debug, Parser)]
@@ -180,6 +180,15 @@ pub(crate) struct EvaluateArgs {
     /// What an autoregressive model computes in on a CPU: `float32`, `int8`, or `auto`, as its checkpoint's matrices are.
     #[arg(long, env = "REVERTANT_COMPUTE_TYPE", default_value_t)]
     pub(crate) compute_type: ComputeType,
+    /// A second model that weighs what the first holds possible: a prior, or a decoder with a tokenizer.
+    #[arg(long, value_name = "DIR|ID")]
+    pub(crate) rerank: Option<ModelName>,
+    /// What the second model's nats count beside the first's.
+    #[arg(long, requires = "rerank", default_value_t = Reranking::DEFAULT_WEIGHT)]
+    pub(crate) rerank_weight: f64,
+    /// Originals that the second model is asked about, at most.
+    #[arg(long, requires = "rerank", default_value_t = Reranking::DEFAULT_CANDIDATES)]
+    pub(crate) candidates: usize,
     /// Probability under which an edit is not applied. Default: the checkpoint's own.
     #[arg(long, value_parser = share)]
     pub(crate) min_confidence: Option<f32>,

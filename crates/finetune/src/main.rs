@@ -25,7 +25,7 @@ use finetune::{Family, FinetuneError, ModelSource, Stop, StopReason, data, train
 use restorer::gguf::{ImportOptions, TokenizerOrigin, import};
 use restorer::lm::merge_adapter;
 use restorer::source::ModelName;
-use restorer::{ExportOptions, LoadOptions, export};
+use restorer::{ExportOptions, LoadOptions, Reranking, export};
 use serde_json::Value;
 
 use crate::args::{
@@ -193,6 +193,10 @@ fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let recipe = if args.sets { data::resolved_recipe(recipe, &args.pairs)? } else { recipe };
     let sets = if args.sets { Some(recipe.table("corrupt")?) } else { None };
     let channel = args.channel.as_deref().map(load_channel).transpose()?.map(Arc::new);
+    let rerank = args.rerank.as_ref().map(|judge| -> Result<Reranking> {
+        let judge = directory(judge)?;
+        Ok(Reranking { judge, weight: args.rerank_weight, candidates: args.candidates })
+    });
     let restorer = restorer::load(
         &model,
         &LoadOptions {
@@ -200,6 +204,7 @@ fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
             compute_type: args.compute_type,
             channel,
             prompt: args.prompt.clone(),
+            rerank: rerank.transpose()?,
             ..LoadOptions::default()
         },
     )?;

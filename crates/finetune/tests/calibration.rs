@@ -111,7 +111,11 @@ fn a_checkpoint_is_calibrated_on_other_pairs_and_says_what_that_changed() {
     let metrics: serde_json::Value = serde_json::from_slice(&std::fs::read(metrics).unwrap()).unwrap();
     assert_eq!(metrics["calibrated"], true);
     assert_eq!(metrics["text_calibrated"], true);
-    assert!(metrics["whole_texts"]["calibration_error"].as_f64().unwrap() < 0.3, "{}", metrics["whole_texts"]);
+    assert!(
+        metrics["whole_texts"]["calibration_error"].as_f64().unwrap() < 0.3,
+        "{}",
+        metrics["whole_texts"]
+    );
     let edits = &metrics["edits"];
     assert!(edits["edits"].as_u64().unwrap() > 30);
     assert!(edits["calibration_error"].as_f64().unwrap() < 0.2, "{edits}");

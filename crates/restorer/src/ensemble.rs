@@ -15,6 +15,7 @@ use crate::mixture::Mixture;
 use crate::ngram::{self, NgramModel};
 use crate::part_prior::PartPrior;
 use crate::prior::Prior;
+use crate::rerank::Judge;
 use crate::restorer::{ModelInfo, Restorer};
 use crate::tagger::{self, Tagger};
 use crate::train::CheckpointMeta;
@@ -129,6 +130,11 @@ fn is_decoder(family: &str) -> bool {
     decoder::MODEL_TYPES.contains(&family)
 }
 
+/// What an ensemble can do.
+trait Decodes: Restorer + Judge {}
+
+impl<P: Prior> Decodes for ChannelRestorer<P> {}
+
 /// Loads the files of an ensemble.
 ///
 /// # Errors
@@ -137,6 +143,21 @@ pub(crate) fn load(
     files: &CheckpointFiles,
     options: &LoadOptions,
 ) -> Result<Box<dyn Restorer>, RestoreError> {
+    Ok(load_decoding(files, options)?)
+}
+
+/// Loads the files of an ensemble, to weigh what others hold possible.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_judge(
+    files: &CheckpointFiles,
+    options: &LoadOptions,
+) -> Result<Box<dyn Judge>, RestoreError> {
+    Ok(load_decoding(files, options)?)
+}
+
+fn load_decoding(files: &CheckpointFiles, options: &LoadOptions) -> Result<Box<dyn Decodes>, RestoreError> {
     let json: RestorerJson = files.json(RESTORER)?;
     let mut parts = Parts::default();
     let mut weights = Vec::new();
@@ -173,6 +194,6 @@ fn boxed<P: Prior + 'static>(
     tagger: Option<Arc<Tagger>>,
     files: &CheckpointFiles,
     options: &LoadOptions,
-) -> Result<Box<dyn Restorer>, RestoreError> {
+) -> Result<Box<dyn Decodes>, RestoreError> {
     Ok(Box::new(ChannelRestorer::of_prior(prior, info, files, options)?.with_tagger(tagger)))
 }

@@ -8,6 +8,7 @@
 //! - [`layers`] holds the differentiable layers that the families are made of.
 //! - [`channel`] restores by inverting the corruption: the most probable original under a prior times the channel.
 //! - [`prior`] is what it asks how probable a text is; [`ngram`] is the prior that is counted, [`mixture`] one of several.
+//! - `rerank` lets a second model, a [`Judge`], weigh what the first holds possible.
 //! - [`ensemble`] is a checkpoint of several: priors, and a tagger for a second opinion.
 //! - [`weights`] reads the tensors of a checkpoint in the Hugging Face layout, in one file or in shards.
 //! - [`source`] finds a model by its name, on this machine or on a hub.
@@ -38,6 +39,7 @@ pub mod ngram;
 mod part_prior;
 pub mod prior;
 mod quantized;
+mod rerank;
 mod restorer;
 pub mod source;
 pub mod t5;
@@ -58,6 +60,7 @@ pub use export::{ExportOptions, export};
 pub use load::{LoadOptions, load, load_embedded};
 pub use matrices::WeightBits;
 pub use part_prior::{PartPrior, PartState};
+pub use rerank::{Judge, Reranking};
 pub use restorer::{Alternative, ModelInfo, Priority, Restoration, RestoreOptions, RestoreRequest, Restorer};
 pub use table::{RowTable, RowUse};
 pub use threads::keep_operations_on_their_thread;

@@ -13,6 +13,7 @@ use crate::ensemble;
 use crate::error::RestoreError;
 use crate::lm::{self, LanguageModel, LmPrior};
 use crate::ngram;
+use crate::rerank::{Reranked, Reranking, load_judge};
 use crate::restorer::Restorer;
 use crate::source::ModelName;
 use crate::tagger::{self, Tagger};
@@ -39,6 +40,8 @@ pub struct LoadOptions {
     pub overlap_bytes: Option<usize>,
     /// Tell probabilities of edits and texts as the model says them, without the checkpoint's calibration; what learns needs another one.
     pub raw_confidence: bool,
+    /// Another model that weighs what this one holds possible.
+    pub rerank: Option<Reranking>,
     /// How the model was named, where that is not its directory: an adapter that is trained on it keeps the name.
     pub name: Option<ModelName>,
 }
@@ -71,6 +74,23 @@ impl LoadOptions {
 /// # Errors
 /// If the checkpoint cannot be read, is of an unknown family, or lacks a tensor (the error names it).
 pub fn load(dir: &Path, options: &LoadOptions) -> Result<Box<dyn Restorer>, RestoreError> {
+    reranked(load_directory(dir, options)?, options)
+}
+
+/// With the judge that the options name.
+fn reranked(model: Box<dyn Restorer>, options: &LoadOptions) -> Result<Box<dyn Restorer>, RestoreError> {
+    let Some(reranking) = &options.rerank else { return Ok(model) };
+    let judge = LoadOptions {
+        rerank: None,
+        window_bytes: None,
+        overlap_bytes: None,
+        prompt: None,
+        ..options.clone()
+    };
+    Ok(Box::new(Reranked::new(model, load_judge(&reranking.judge, &judge)?, reranking)?))
+}
+
+fn load_directory(dir: &Path, options: &LoadOptions) -> Result<Box<dyn Restorer>, RestoreError> {
     if let Some(family) = lm::family_of(dir)? {
         if lm::is_prior(dir)? {
             let prior = LmPrior::new(LanguageModel::load(dir, options)?)?;
@@ -94,7 +114,7 @@ pub fn load_embedded(
     files: &[(&str, &'static [u8])],
     options: &LoadOptions,
 ) -> Result<Box<dyn Restorer>, RestoreError> {
-    load_files(&CheckpointFiles::embedded(files), options)
+    reranked(load_files(&CheckpointFiles::embedded(files), options)?, options)
 }
 
 fn load_files(files: &CheckpointFiles, options: &LoadOptions) -> Result<Box<dyn Restorer>, RestoreError> {

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use restorer::{ComputeType, DeviceChoice, RestoreOptions, source::ModelName};
+use restorer::{ComputeType, DeviceChoice, Reranking, RestoreOptions, source::ModelName};
 
 use crate::{
     batch,
@@ -48,6 +48,15 @@ pub struct ModelArgs {
     /// The channel that a prior decodes: a recipe with a table [corrupt], as `corruptor fit` writes it; the model's own unless given.
     #[arg(long, env = "REVERTANT_CHANNEL", value_name = "RECIPE")]
     pub channel: Option<PathBuf>,
+    /// A second model that weighs what the first holds possible: a prior, or a decoder with a tokenizer.
+    #[arg(long, env = "REVERTANT_RERANK", value_name = "DIR|ID")]
+    pub rerank: Option<ModelName>,
+    /// What the second model's nats count beside the first's.
+    #[arg(long, env = "REVERTANT_RERANK_WEIGHT", default_value_t = Reranking::DEFAULT_WEIGHT)]
+    pub rerank_weight: f64,
+    /// Originals that the second model is asked about, at most.
+    #[arg(long, env = "REVERTANT_CANDIDATES", default_value_t = Reranking::DEFAULT_CANDIDATES)]
+    pub candidates: usize,
     /// Where the model runs: cpu or cuda:N.
     #[arg(long, env = "REVERTANT_DEVICE", default_value = "cpu")]
     pub device: DeviceChoice,

@@ -6,7 +6,7 @@ mod restore;
 
 use std::sync::Arc;
 
-use restorer::{LoadOptions, Restorer};
+use restorer::{LoadOptions, Reranking, Restorer};
 
 use crate::{
     cli::{Cli, Command, ModelArgs},
@@ -31,6 +31,13 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 
 fn load_model(args: &ModelArgs) -> Result<Arc<dyn Restorer>, Failure> {
     let source = ModelSource::find(args.model.as_ref())?;
+    let judge = args.rerank.as_ref().map(|name| ModelSource::find(Some(name))).transpose()?;
+    let rerank = match judge {
+        Some(ModelSource::Directory(judge)) => {
+            Some(Reranking { judge, weight: args.rerank_weight, candidates: args.candidates })
+        }
+        _ => None,
+    };
     let model = model::load(
         &source,
         args.channel.as_deref(),
@@ -40,6 +47,7 @@ fn load_model(args: &ModelArgs) -> Result<Arc<dyn Restorer>, Failure> {
             window_bytes: args.window_bytes,
             overlap_bytes: args.overlap_bytes,
             threads: args.threads,
+            rerank,
             ..LoadOptions::default()
         },
     )?;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use corruptor::{ChannelLaw, CorruptSettings, Edit, Recipe};
+use corruptor::likelihood::Likelihood;
+use corruptor::{CorruptSettings, Edit, Recipe};
 
 use super::asking::{Asker, advance};
 use super::decode::{Decoded, Evidence, Part, decode};
@@ -21,7 +22,7 @@ use crate::engine::{
 use crate::error::RestoreError;
 use crate::load::LoadOptions;
 use crate::ngram::{self, NgramModel};
-use crate::prior::Prior;
+use crate::prior::{END, Prior, Symbol};
 use crate::restorer::{ModelInfo, Restoration, RestoreRequest, Restorer};
 use crate::tagger::Tagger;
 use crate::windows::WindowSize;
@@ -42,6 +43,7 @@ const HYPOTHESIS_BYTES: usize = 100;
 pub struct ChannelRestorer<P> {
     prior: P,
     model: ChannelModel,
+    likelihood: Likelihood,
     decoding: Decoding,
     pub(super) size: WindowSize,
     info: ModelInfo,
@@ -117,7 +119,8 @@ impl<P: Prior> ChannelRestorer<P> {
     ) -> Result<Self, RestoreError> {
         let settings = CorruptSettings { escape: settings.escape.max(decoding.escape), ..settings.clone() };
         decoding.validate()?;
-        let law = ChannelLaw::new(&settings)?;
+        let likelihood = Likelihood::new(&settings)?;
+        let law = likelihood.law().clone();
         let units = Units::of_prior(&prior, law.alphabet().symbols().iter().map(String::as_str));
         let model = ChannelModel::new(law, units, decoding.weights)?;
         let info = ModelInfo {
@@ -133,6 +136,7 @@ impl<P: Prior> ChannelRestorer<P> {
         Ok(Self {
             prior,
             model,
+            likelihood,
             decoding,
             size: WindowSize::CHANNEL,
             info,
@@ -171,6 +175,15 @@ impl<P: Prior> ChannelRestorer<P> {
         let evidence =
             |(restoration, summary): (_, Summary)| (restoration, summary.evidence.unwrap_or_default());
         all.map(|one| one.map(evidence)).collect()
+    }
+
+    /// ln of the prior's probability of `original`, as it is weighed in decoding, and of the channel's of making `corrupted` of it.
+    pub(crate) fn ln_joint(&self, original: &str, corrupted: &str) -> f64 {
+        let symbols: Vec<Symbol> = original.bytes().chain([END]).collect();
+        let mut next = Vec::with_capacity(symbols.len());
+        self.prior.read(&self.prior.start(), &symbols, &mut next);
+        let ln_prior: f64 = next.iter().map(|(ln, _)| f64::from(*ln)).sum();
+        self.decoding.weights.prior * ln_prior + self.likelihood.score(original, corrupted).ln_probability
     }
 
     /// How much the tagger suspects each window, in nats.

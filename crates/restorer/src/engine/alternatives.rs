@@ -46,12 +46,12 @@ impl PartialOrd for Choice {
 }
 
 /// The `most` most probable originals of `text` other than `restored`, best first over the choices for its parts, which count as
-/// independent of each other.
-pub(super) fn others(text: &str, restored: &str, parts: &[Doubtful], most: usize) -> Vec<Alternative> {
+/// independent of each other; and the share of `restored` itself, 0 where it is less probable than all of those.
+pub(super) fn others(text: &str, restored: &str, parts: &[Doubtful], most: usize) -> (Vec<Alternative>, f64) {
     // Parts of windows that overlap cannot be chosen by themselves.
     let is_sound = parts.windows(2).all(|pair| pair[0].input.end <= pair[1].input.start);
     if most == 0 || !is_sound || parts.iter().any(|part| part.originals.is_empty()) {
-        return Vec::new();
+        return (Vec::new(), 0.0);
     }
     let share =
         |of_part: &[usize]| parts.iter().zip(of_part).map(|(part, i)| part.originals[*i].share).product();
@@ -59,9 +59,12 @@ pub(super) fn others(text: &str, restored: &str, parts: &[Doubtful], most: usize
     let mut heap = BinaryHeap::from([Choice { share: share(&first), of_part: first.clone() }]);
     let mut seen = HashSet::from([first]);
     let mut found: Vec<Alternative> = Vec::new();
+    let mut own = 0.0;
     while let Some(Choice { share: probability, of_part }) = heap.pop() {
         let original = written(text, parts, &of_part);
-        if original != restored && found.iter().all(|other| other.text != original) {
+        if original == restored {
+            own += probability;
+        } else if found.iter().all(|other| other.text != original) {
             found.push(Alternative { text: original, probability: probability as f32 });
         }
         if found.len() == most {
@@ -75,7 +78,7 @@ pub(super) fn others(text: &str, restored: &str, parts: &[Doubtful], most: usize
             }
         }
     }
-    found
+    (found, own)
 }
 
 fn written(text: &str, parts: &[Doubtful], of_part: &[usize]) -> String {

@@ -96,6 +96,8 @@ pub struct Summary {
     pub passes: usize,
     /// [`Restoration::alternatives`](crate::Restoration::alternatives).
     pub alternatives: Vec<Alternative>,
+    /// The restored text's own share among the originals that were weighed, as that of alternatives; 0 where none were asked for.
+    pub share: f64,
     /// What speaks for the text being clean, where that was weighed: of all windows the least.
     pub evidence: Option<Evidence>,
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use corruptor::{Edit, apply_edits, is_grapheme_boundary, minimize_edits, widen_edits};
 
-use super::alternatives::{Doubtful, others};
+use super::alternatives::{Doubtful, Original, others};
 use super::document::DocumentSettings;
 use super::{Piece, Summary};
 use crate::calibration::Calibration;
@@ -74,10 +74,12 @@ impl Pieces {
         if let Some(evidence) = finished.evidence {
             self.summary.evidence = Some(self.summary.evidence.map_or(evidence, |least| least.and(evidence)));
         }
-        if self.restored.is_some() {
-            self.doubtful.extend(finished.doubtful);
-        }
         let Range { start, end } = input;
+        if self.restored.is_some() {
+            let own =
+                finished.doubtful.is_empty().then(|| edits.iter().map(|edit| unmade(text, start, edit)));
+            self.doubtful.extend(finished.doubtful.into_iter().chain(own.into_iter().flatten()));
+        }
         let sure = edits.into_iter().filter(|edit| edit.confidence >= self.threshold);
         let edits: Vec<Edit> =
             sure.map(|edit| Edit { start: edit.start + start, end: edit.end + start, ..edit }).collect();
@@ -134,7 +136,7 @@ impl Pieces {
         let mut summary = std::mem::take(&mut self.summary);
         summary.confidence = self.ln_probability.exp() as f32;
         if let Some(restored) = &self.restored {
-            summary.alternatives = others(text, restored, &self.doubtful, alternatives);
+            (summary.alternatives, summary.share) = others(text, restored, &self.doubtful, alternatives);
         }
         summary
     }
@@ -154,6 +156,18 @@ impl Piece {
             input.to_owned()
         });
     }
+}
+
+/// An edit of a core that begins at `start`, as a part that can also have been right before: of families that weigh nothing else.
+fn unmade(text: &str, start: usize, edit: &Edit) -> Doubtful {
+    let input = start + edit.start..start + edit.end;
+    let made = f64::from(edit.confidence);
+    let mut originals = vec![
+        Original { text: edit.replacement.clone(), share: made },
+        Original { text: text[input.clone()].to_owned(), share: 1.0 - made },
+    ];
+    originals.sort_by(|a, b| b.share.total_cmp(&a.share));
+    Doubtful { input, originals, share: 1.0 }
 }
 
 /// Whether a grapheme, of the input or of what is written, spans the place where two pieces meet.

@@ -77,7 +77,7 @@ fn a_text_whose_client_has_left_is_not_restored() {
 #[test]
 fn what_is_under_way_is_given_up_when_its_client_leaves_and_holds_up_nobody() {
     let server = Server::start(&[]);
-    let busy = server.restore_later(&long().repeat(20));
+    let busy = server.restore_later(&long().repeat(7));
     server.wait_for_metric("revertant_running_texts", 1.0);
     // A short text does not wait for the long one.
     assert_eq!(server.restore(&json!({"text": "short"})).status, 200);

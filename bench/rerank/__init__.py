@@ -1,0 +1,1 @@
+"""What a second model adds that weighs what the first holds possible."""

@@ -1,0 +1,149 @@
+//! The engine of a model whose originals another weighs.
+
+use corruptor::{Edit, align, apply_edits, widen_edits};
+use rustc_hash::FxHashMap;
+
+use super::Reranked;
+use crate::engine::{Collector, Engine, News, Piece, Summary, TextId, Usage};
+use crate::error::RestoreError;
+use crate::restorer::{Alternative, Restoration, RestoreOptions, RestoreRequest};
+
+/// A text that the model works on, as it was asked for.
+struct Asked {
+    text: String,
+    options: RestoreOptions,
+}
+
+/// The model's engine, and what becomes of its news.
+pub(super) struct Weighing<'r> {
+    reranked: &'r Reranked,
+    inner: Box<dyn Engine + 'r>,
+    asked: FxHashMap<TextId, Asked>,
+    collector: Collector,
+}
+
+/// An original, and its share of the weight of all that were weighed.
+struct Candidate {
+    text: String,
+    share: f64,
+}
+
+impl<'r> Weighing<'r> {
+    pub(super) fn new(reranked: &'r Reranked, inner: Box<dyn Engine + 'r>) -> Self {
+        Self { reranked, inner, asked: FxHashMap::default(), collector: Collector::default() }
+    }
+
+    /// What is said of a text once the judge has weighed its originals.
+    fn weighed(
+        &self,
+        asked: &Asked,
+        found: Restoration,
+        share: f64,
+    ) -> Result<(Piece, Summary), RestoreError> {
+        let Restoration { text, passes, alternatives, .. } = found;
+        let first = Candidate { text, share };
+        let others = alternatives
+            .into_iter()
+            .map(|Alternative { text, probability }| Candidate { text, share: f64::from(probability) });
+        let mut candidates: Vec<Candidate> = std::iter::once(first).chain(others).collect();
+        self.judge(&asked.text, &mut candidates)?;
+        let best = &candidates[0];
+        let script = |text: &str| {
+            let events = align(&asked.text, text).into_iter();
+            events
+                .map(|event| {
+                    let start = event.start as usize;
+                    Edit {
+                        start,
+                        end: start + event.removed.len(),
+                        replacement: event.replacement,
+                        confidence: 0.0,
+                    }
+                })
+                .collect::<Vec<Edit>>()
+        };
+        let scripts: Vec<(Vec<Edit>, f64)> =
+            candidates.iter().map(|candidate| (script(&candidate.text), candidate.share)).collect();
+        let threshold = asked.options.min_confidence.unwrap_or(self.reranked.info.min_confidence);
+        let told = |edit: &Edit| {
+            let has = scripts.iter().filter(|(script, _)| script.contains(edit));
+            let share: f64 = has.map(|(_, share)| share).sum();
+            Edit { confidence: share.min(1.0) as f32, ..edit.clone() }
+        };
+        let script = script(&best.text);
+        let sure = script.iter().map(told).filter(|edit| edit.confidence >= threshold);
+        let edits = widen_edits(&asked.text, sure.collect());
+        // Edits of a script always fit.
+        let (text, edits) = match apply_edits(&asked.text, &edits) {
+            Ok(text) => (text, edits),
+            Err(_) => (asked.text.clone(), Vec::new()),
+        };
+        let confidence =
+            candidates.iter().find(|candidate| candidate.text == text).map_or(0.0, |one| one.share);
+        let others = candidates.iter().filter(|candidate| candidate.text != text);
+        let alternatives = others
+            .take(asked.options.alternatives)
+            .map(|one| Alternative { text: one.text.clone(), probability: one.share as f32 })
+            .collect();
+        let summary = Summary { confidence: confidence as f32, passes, alternatives, ..Summary::default() };
+        Ok((Piece { start: 0, end: asked.text.len(), text, edits }, summary))
+    }
+
+    /// Gives candidates the shares that both have a say in, and sorts them, the most probable first.
+    fn judge(&self, corrupted: &str, candidates: &mut [Candidate]) -> Result<(), RestoreError> {
+        let texts: Vec<&str> = candidates.iter().map(|candidate| candidate.text.as_str()).collect();
+        let said = self.reranked.judge.weigh(corrupted, &texts)?;
+        let weights = candidates.iter().zip(said).map(|(candidate, said)| {
+            let own = candidate.share.max(f64::MIN_POSITIVE).ln();
+            // What only the judge holds impossible is the last to be taken, and still can be.
+            own + self.reranked.weight * said.max(-1e9)
+        });
+        let weights: Vec<f64> = weights.collect();
+        let greatest = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = weights.iter().map(|weight| (weight - greatest).exp()).sum();
+        for (candidate, weight) in candidates.iter_mut().zip(weights) {
+            candidate.share = (weight - greatest).exp() / sum;
+        }
+        // Of equal ones the model's first.
+        candidates.sort_by(|a, b| b.share.total_cmp(&a.share));
+        Ok(())
+    }
+}
+
+impl Engine for Weighing<'_> {
+    fn join(&mut self, id: TextId, request: RestoreRequest) {
+        let options = request.options;
+        self.asked.insert(id, Asked { text: request.text.clone(), options });
+        let alternatives = options.alternatives.max(self.reranked.candidates - 1);
+        // What is not sure may become so.
+        let options = RestoreOptions { min_confidence: Some(0.0), alternatives, ..options };
+        self.inner.join(id, request.with_options(options));
+    }
+
+    fn leave(&mut self, id: TextId) {
+        self.inner.leave(id);
+        self.asked.remove(&id);
+        self.collector.forget(id);
+    }
+
+    fn step(&mut self, news: &mut Vec<News>) {
+        let mut own = Vec::new();
+        self.inner.step(&mut own);
+        for one in own {
+            let share = match &one {
+                News::Done(_, summary) => summary.share,
+                _ => 0.0,
+            };
+            let Some((id, found)) = self.collector.take(one) else { continue };
+            let Some(asked) = self.asked.remove(&id) else { continue };
+            match found.and_then(|found| self.weighed(&asked, found, share)) {
+                Ok((piece, summary)) => news.extend([News::Piece(id, piece), News::Done(id, summary)]),
+                Err(error) => news.push(News::Failed(id, error)),
+            }
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        self.inner.usage()
+    }
+}
