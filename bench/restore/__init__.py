@@ -1,1 +1,1 @@
-"""Restoring by an autoregressive model, compared with transformers."""
+"""Restoring by an autoregressive model, compared with transformers, llama.cpp and CTranslate2."""

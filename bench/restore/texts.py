@@ -6,17 +6,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-# A window of the model.
-BYTES = 256
 
-
-def originals(pairs: Path, count: int) -> list[str]:
+def originals(pairs: Path, count: int, window: int) -> list[str]:
     """Beginnings of test passages, evenly spaced, in one line, of whole words that leave room for noise."""
     passages = pq.read_table(pairs, columns=["original"]).column(0).unique().to_pylist()
     chosen = [passages[index * len(passages) // count] for index in range(count)]
     texts = []
     for passage in chosen:
-        line = " ".join(passage.split()).encode()[: BYTES * 7 // 8].decode(errors="ignore")
+        line = " ".join(passage.split()).encode()[: window * 7 // 8].decode(errors="ignore")
         texts.append(line.rsplit(" ", 1)[0])
     return texts
 
@@ -28,11 +25,12 @@ def main() -> None:
     add("--pairs", type=Path, required=True)
     add("--corruptor", type=Path, required=True)
     add("--count", type=int, required=True)
+    add("--window", type=int, required=True, help="bytes that the model reads at once")
     add("--noise", nargs="+", required=True)
     add("--out", type=Path, required=True)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    texts = originals(arguments.pairs, arguments.count)
+    texts = originals(arguments.pairs, arguments.count, arguments.window)
     for noise in arguments.noise:
         lines = []
         for seed, text in enumerate(texts):
