@@ -241,6 +241,9 @@ pub(crate) struct CalibrateArgs {
     /// Take only so many pairs, evenly spaced.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) limit: Option<usize>,
+    /// Learn only how probable whole texts are, and leave what is known of edits as it is.
+    #[arg(long)]
+    pub(crate) texts_only: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }

@@ -58,12 +58,48 @@ pub struct Calibrated {
     pub before: EditFigures,
     /// The same edits as they are told now; they are what was learned from.
     pub after: EditFigures,
-    /// What was learned of whole texts.
-    pub texts: Calibration,
+    /// The same of whole texts.
+    pub texts: CalibratedTexts,
+}
+
+/// What a calibration of whole texts has changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CalibratedTexts {
+    /// What was learned.
+    pub calibration: Calibration,
     /// The texts as the model says them.
-    pub texts_before: TextFigures,
+    pub before: TextFigures,
     /// The same texts as they are told now.
-    pub texts_after: TextFigures,
+    pub after: TextFigures,
+}
+
+/// Learns the calibration of whole texts of the checkpoint in `dir` on `pairs`, and writes it there; that of edits stays. Also gives back
+/// the figures of before and now; none where there are no pairs.
+///
+/// # Errors
+/// If the checkpoint cannot be loaded or written, or the model fails.
+pub fn calibrate_checkpoint_texts(
+    dir: &Path,
+    pairs: &[Pair],
+    options: &LoadOptions,
+    workers: &Workers,
+) -> Result<Option<CalibratedTexts>, FinetuneError> {
+    // Which edits are applied depends on their own calibration.
+    let known = write_text_calibration(dir, None)?;
+    let learned = restorer::load(dir, options)
+        .map_err(FinetuneError::from)
+        .and_then(|model| calibrate_texts(model.as_ref(), pairs, None, workers));
+    let Ok(Some((calibration, judged))) = learned else {
+        write_text_calibration(dir, known)?;
+        return learned.map(|_| None);
+    };
+    write_text_calibration(dir, Some(calibration))?;
+    let told = judged.iter().map(|text| Judged {
+        confidence: calibration.probability(f64::from(text.confidence)) as f32,
+        ..*text
+    });
+    let after = TextFigures::of(&told.collect::<Vec<_>>());
+    Ok(Some(CalibratedTexts { calibration, before: TextFigures::of(&judged), after }))
 }
 
 /// Learns the calibrations of the checkpoint in `dir` on `pairs`, first that of its edits, then that of whole texts, and writes them
@@ -87,17 +123,6 @@ pub fn calibrate_checkpoint(
     let (Some(before), Some(after)) = (EditFigures::of(&edits), after) else { return Ok(None) };
     drop(model);
     write_calibration(dir, calibration)?;
-    // Which edits are applied depends on theirs.
-    write_text_calibration(dir, None)?;
-    let model = restorer::load(dir, options)?;
-    let Some((texts, judged)) = calibrate_texts(model.as_ref(), pairs, None, workers)? else {
-        return Ok(None);
-    };
-    write_text_calibration(dir, Some(texts))?;
-    let told = judged
-        .iter()
-        .map(|text| Judged { confidence: texts.probability(f64::from(text.confidence)) as f32, ..*text });
-    let texts_after = TextFigures::of(&told.collect::<Vec<_>>());
-    let texts_before = TextFigures::of(&judged);
-    Ok(Some(Calibrated { calibration, before, after, texts, texts_before, texts_after }))
+    let Some(texts) = calibrate_checkpoint_texts(dir, pairs, options, workers)? else { return Ok(None) };
+    Ok(Some(Calibrated { calibration, before, after, texts }))
 }

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use corruptor::atomic::AtomicFile;
 use corruptor::resolve::load_channel;
 use corruptor::{Pair, Recipe, Split};
-use finetune::calibrate::calibrate_checkpoint;
+use finetune::calibrate::{CalibratedTexts, calibrate_checkpoint, calibrate_checkpoint_texts};
 use finetune::evaluate::{EvaluateOptions, evaluate, html, table, update_card, write_plots};
 use finetune::parallel::Place;
 use finetune::prior::{PriorOptions, train_ensemble, train_prior};
@@ -236,10 +236,14 @@ fn run_calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
     let on_cpu = args.device.device == restorer::DeviceChoice::Cpu;
     let workers = Workers::new(if on_cpu { threads } else { 1 })?;
     let load = LoadOptions { device: args.device.device, ..LoadOptions::default() };
-    let Some(found) = calibrate_checkpoint(&args.model, &pairs, &load, &workers)? else {
-        bail!("the model changes none of the {} pairs: there is nothing to learn from", pairs.len());
-    };
-    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    let nothing =
+        || anyhow!("the model changes none of the {} pairs: there is nothing to learn from", pairs.len());
+    if args.texts_only {
+        let texts = calibrate_checkpoint_texts(&args.model, &pairs, &load, &workers)?.ok_or_else(nothing)?;
+        say(&format!("{}: {}", args.model.display(), learned_of_texts(&texts)));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let found = calibrate_checkpoint(&args.model, &pairs, &load, &workers)?.ok_or_else(nothing)?;
     say(&format!(
         "{}: {} edits, {} right; expected calibration error {} before, {} now, on the same edits (slope {:.3}, intercept {:.3})",
         args.model.display(),
@@ -250,16 +254,24 @@ fn run_calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
         found.calibration.slope,
         found.calibration.intercept
     ));
-    say(&format!(
-        "{} texts, {} whole; expected calibration error {} before, {} now (slope {:.3}, intercept {:.3})",
-        found.texts_before.texts,
-        percent(found.texts_before.right),
-        percent(found.texts_before.calibration_error),
-        percent(found.texts_after.calibration_error),
-        found.texts.slope,
-        found.texts.intercept
-    ));
+    say(&learned_of_texts(&found.texts));
     Ok(ExitCode::SUCCESS)
+}
+
+fn learned_of_texts(CalibratedTexts { calibration, before, after }: &CalibratedTexts) -> String {
+    format!(
+        "{} texts, {} whole; expected calibration error {} before, {} now, on the same texts (slope {:.3}, intercept {:.3})",
+        before.texts,
+        percent(before.right),
+        percent(before.calibration_error),
+        percent(after.calibration_error),
+        calibration.slope,
+        calibration.intercept
+    )
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
 }
 
 /// Pairs of a file or directory, at most `limit`, evenly spaced.

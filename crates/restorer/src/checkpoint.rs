@@ -129,21 +129,25 @@ pub fn write_calibration(dir: &Path, calibration: Calibration) -> Result<(), Res
     })
 }
 
-/// Gives the checkpoint in `dir` another calibration of whole texts, or none.
+/// Gives the checkpoint in `dir` another calibration of whole texts, or none; returns the one that it had.
 ///
 /// # Errors
 /// If its `restorer.json` cannot be read or written.
-pub fn write_text_calibration(dir: &Path, calibration: Option<Calibration>) -> Result<(), RestoreError> {
-    change_restorer(dir, |json| json.text_calibration = calibration)
+pub fn write_text_calibration(
+    dir: &Path,
+    calibration: Option<Calibration>,
+) -> Result<Option<Calibration>, RestoreError> {
+    change_restorer(dir, |json| std::mem::replace(&mut json.text_calibration, calibration))
 }
 
-fn change_restorer(dir: &Path, change: impl FnOnce(&mut RestorerJson)) -> Result<(), RestoreError> {
+fn change_restorer<T>(dir: &Path, change: impl FnOnce(&mut RestorerJson) -> T) -> Result<T, RestoreError> {
     let path = dir.join(RESTORER);
     let bytes = std::fs::read(&path).map_err(|source| RestoreError::Io { path: path.clone(), source })?;
     let mut json: RestorerJson = serde_json::from_slice(&bytes)
         .map_err(|e| RestoreError::Format { path: path.clone(), message: e.to_string() })?;
-    change(&mut json);
-    write_json(&path, &json)
+    let found = change(&mut json);
+    write_json(&path, &json)?;
+    Ok(found)
 }
 
 /// A part of an ensemble: a checkpoint of its own.

@@ -74,6 +74,29 @@ fn of_channel_decoding() {
     assert_invariant("models/default", 64);
 }
 
+/// What a network is asked together with changes the last digits of its answers at most: texts and edits stay.
+#[test]
+fn of_channel_decoding_under_a_network() {
+    let texts: Vec<String> =
+        ["Call mee Ishmael.", "a good fortnue", "Whaat of the othhers?"].map(str::to_owned).into();
+    let (one, two) = (model("bench/models/prior", 1), model("bench/models/prior", 2));
+    let alone: Vec<_> =
+        texts.iter().map(|text| restore(one.as_ref(), std::slice::from_ref(text)).remove(0)).collect();
+    let together = restore(two.as_ref(), &texts);
+    assert!(together.iter().any(|restoration| !restoration.edits.is_empty()));
+    for (alone, together) in alone.iter().zip(&together) {
+        assert_eq!(alone.text, together.text);
+        assert!((alone.confidence - together.confidence).abs() < 1e-5);
+        for (alone, together) in alone.edits.iter().zip(&together.edits) {
+            assert_eq!(
+                (alone.start, alone.end, &alone.replacement),
+                (together.start, together.end, &together.replacement)
+            );
+            assert!((alone.confidence - together.confidence).abs() < 1e-5);
+        }
+    }
+}
+
 #[test]
 fn of_an_autoregressive_model() {
     assert_invariant("bench/models/llama", 12);
