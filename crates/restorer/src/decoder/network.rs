@@ -6,7 +6,7 @@ use super::config::DecoderConfig;
 use crate::error::RestoreError;
 use crate::layers::{
     Activation, AttentionShape, Embedding, Init, KvCache, KvPath, Linear, Params, Pass, RmsNorm, Rope, Tape,
-    attention, gated, path_attention,
+    attention, attention_over, gated, path_attention,
 };
 
 /// A decoder: tokens in, logits out.
@@ -125,17 +125,15 @@ impl Decoder {
         for (number, layer) in self.layers.iter().enumerate() {
             x = layer.forward(&x, &self.config, &rope, quiet, |q, kv| {
                 let DecoderConfig { num_heads, num_kv_heads, head_dim, .. } = self.config;
-                let mut outputs = Vec::with_capacity(lengths.len());
+                let mut seen = Vec::with_capacity(lengths.len());
                 let mut first = 0;
                 for (cache, &length) in caches.iter_mut().zip(lengths) {
-                    let all = cache[number].append(&kv.narrow(0, first, length)?)?;
-                    let mut shape =
-                        AttentionShape::within(&[length], num_heads, num_kv_heads, head_dim, true);
-                    shape.keys = vec![all.dim(0)?];
-                    outputs.push(attention(&q.narrow(0, first, length)?, &all, None, &shape, (quiet, 0.0))?);
+                    seen.push(cache[number].append(&kv.narrow(0, first, length)?)?);
                     first += length;
                 }
-                Tensor::cat(&outputs, 0)
+                let mut shape = AttentionShape::within(lengths, num_heads, num_kv_heads, head_dim, true);
+                shape.keys = starts.iter().zip(lengths).map(|(start, length)| start + length).collect();
+                attention_over(q, &seen, None, &shape)
             })?;
             // What is learned would keep every layer's activations.
             x = x.detach();

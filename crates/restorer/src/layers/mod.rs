@@ -26,7 +26,7 @@ mod recompute;
 mod rope;
 
 pub use adapter::Adapter;
-pub use attention::{AttentionShape, DistanceBias, attention};
+pub use attention::{AttentionShape, DistanceBias, attention, attention_over};
 pub use block::{Block, BlockConfig};
 pub use branch::{KvBlock, KvPath, path_attention};
 pub use cache::KvCache;

@@ -5,7 +5,8 @@ use candle_core::{Result, Tensor};
 use super::config::T5Config;
 use crate::error::RestoreError;
 use crate::layers::{
-    Activation, AttentionShape, DistanceBias, Init, Linear, Params, Pass, RmsNorm, attention, gated,
+    Activation, AttentionShape, DistanceBias, Init, Linear, Params, Pass, RmsNorm, attention, attention_over,
+    gated,
 };
 
 /// Attention without scaling: new weights are small enough.
@@ -60,16 +61,25 @@ impl Attention {
     }
 
     pub(super) fn attend(&self, q: &Tensor, kv: &Tensor, sight: &Sight<'_>, pass: &Pass) -> Result<Tensor> {
-        let shape = AttentionShape {
+        let attended = attention(q, kv, sight.bias, &self.shape(sight), (pass, self.dropout))?;
+        self.output.forward(&attended, pass)
+    }
+
+    /// The same over keys and values of each sequence where they lie.
+    pub(super) fn attend_over(&self, q: &Tensor, kvs: &[Tensor], sight: &Sight<'_>) -> Result<Tensor> {
+        let attended = attention_over(q, kvs, sight.bias, &self.shape(sight))?;
+        self.output.forward(&attended, &Pass::plain())
+    }
+
+    fn shape(&self, sight: &Sight<'_>) -> AttentionShape {
+        AttentionShape {
             queries: sight.queries.to_vec(),
             keys: sight.keys.to_vec(),
             heads: self.heads,
             kv_heads: self.heads,
             causal: sight.causal,
             scale: 1.0,
-        };
-        let attended = attention(q, kv, sight.bias, &shape, (pass, self.dropout))?;
-        self.output.forward(&attended, pass)
+        }
     }
 }
 

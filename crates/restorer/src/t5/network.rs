@@ -200,27 +200,19 @@ impl T5 {
         let mut x = self.embed(tokens, quiet)?;
         for (number, layer) in self.decoder.iter().enumerate() {
             let (q, kv) = layer.attention.own(&layer.norm.forward(&x)?, quiet)?;
-            let mut outputs = Vec::with_capacity(lengths.len());
+            let mut seen = Vec::with_capacity(lengths.len());
             let mut first = 0;
             for (cache, &length) in caches.iter_mut().zip(lengths) {
-                let all = cache.own[number].append(&kv.narrow(0, first, length)?)?;
-                let (queries, keys) = ([length], [all.dim(0)?]);
-                let sight = Sight { queries: &queries, keys: &keys, causal: true, bias: Some(&bias) };
-                outputs.push(layer.attention.attend(&q.narrow(0, first, length)?, &all, &sight, quiet)?);
+                seen.push(cache.own[number].append(&kv.narrow(0, first, length)?)?);
                 first += length;
             }
-            x = (x + Tensor::cat(&outputs, 0)?)?;
+            let sight = Sight { queries: lengths, keys: &totals, causal: true, bias: Some(&bias) };
+            x = (x + layer.attention.attend_over(&q, &seen, &sight)?)?;
             let q = layer.cross.queries(&layer.cross_norm.forward(&x)?, quiet)?;
-            let mut outputs = Vec::with_capacity(lengths.len());
-            let mut first = 0;
-            for (cache, &length) in caches.iter().zip(lengths) {
-                let source = &cache.source[number];
-                let (queries, keys) = ([length], [source.dim(0)?]);
-                let sight = Sight { queries: &queries, keys: &keys, causal: false, bias: None };
-                outputs.push(layer.cross.attend(&q.narrow(0, first, length)?, source, &sight, quiet)?);
-                first += length;
-            }
-            x = (x + Tensor::cat(&outputs, 0)?)?;
+            let sources: Vec<Tensor> = caches.iter().map(|cache| cache.source[number].clone()).collect();
+            let keys = sources.iter().map(|source| source.dim(0)).collect::<Result<Vec<_>>>()?;
+            let sight = Sight { queries: lengths, keys: &keys, causal: false, bias: None };
+            x = (x + layer.cross.attend_over(&q, &sources, &sight)?)?;
             // What is learned would keep every layer's activations.
             x = layer.feed_forward.forward(&x, quiet)?.detach();
         }

@@ -1,6 +1,6 @@
 //! Attention on the CPU: a tile of queries at a time, so that its weights stay in the cache.
 
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor};
 
 use super::super::kernel::{slice, with_values};
 use super::super::pass::Mask;
@@ -27,9 +27,12 @@ struct Tile {
     /// Queries, and offset of the first in `q`.
     rows: usize,
     q_at: usize,
-    /// Keys, and offset of the first in `kv`.
+    /// Keys, and offset of the first in `kv`, and in the keys of the sequence alone.
     keys: usize,
     k_at: usize,
+    own_k_at: usize,
+    /// Number of the sequence.
+    sequence: usize,
     /// How many keys the first query sees, and by how many more each following one.
     first_seen: usize,
     growth: usize,
@@ -65,8 +68,9 @@ impl AttentionKernel {
         let AttentionShape { heads, kv_heads, causal, .. } = self.shape;
         let (row, kv_row, _) = self.strides();
         let (mut tiles, mut first_query, mut first_key, mut number) = (Vec::new(), 0, 0, 0);
-        for (&n, &m) in self.shape.queries.iter().zip(&self.shape.keys) {
+        for (sequence, (&n, &m)) in self.shape.queries.iter().zip(&self.shape.keys).enumerate() {
             for head in 0..heads {
+                let own_k_at = head * kv_heads / heads * self.head_dim;
                 for start in (0..n).step_by(TILE) {
                     let rows = TILE.min(n - start);
                     // The last query stands where the last key stands, if they are of one sequence.
@@ -77,7 +81,9 @@ impl AttentionKernel {
                         rows,
                         q_at: (first_query + start) * row + head * self.head_dim,
                         keys,
-                        k_at: first_key * kv_row + head * kv_heads / heads * self.head_dim,
+                        k_at: first_key * kv_row + own_k_at,
+                        own_k_at,
+                        sequence,
                         first_seen: if causal { position + 1 } else { m },
                         growth: usize::from(causal),
                         position,
@@ -92,11 +98,11 @@ impl AttentionKernel {
         tiles
     }
 
-    /// The weights of a tile before dropout, `[rows, keys]`, into `weights`.
+    /// The weights of a tile before dropout, `[rows, keys]`, into `weights`; `keys` begin with the tile's.
     fn weights(
         &self,
         q: &[f32],
-        kv: &[f32],
+        keys: &[f32],
         bias: Option<BiasView<'_>>,
         tile: &Tile,
         weights: &mut Vec<f32>,
@@ -104,7 +110,7 @@ impl AttentionKernel {
         let (row, kv_row, _) = self.strides();
         weights.resize(tile.rows * tile.keys, 0.0);
         let q = View { values: &q[tile.q_at..], row, col: 1 };
-        let k = View { values: &kv[tile.k_at..], row: 1, col: kv_row };
+        let k = View { values: keys, row: 1, col: kv_row };
         matmul(
             self.operands,
             (tile.rows, self.head_dim, tile.keys),
@@ -133,15 +139,24 @@ impl AttentionKernel {
         }
     }
 
-    fn forward(&self, q: &[f32], kv: &[f32], bias: Option<BiasView<'_>>) -> Vec<f32> {
+    /// The keys beside values of each sequence, of a packed batch.
+    fn sequences<'a>(&self, mut kv: &'a [f32]) -> Vec<&'a [f32]> {
+        let (_, kv_row, _) = self.strides();
+        let split = |keys: &usize| kv.split_off(..keys * kv_row).unwrap_or_default();
+        self.shape.keys.iter().map(split).collect()
+    }
+
+    /// `kvs`: keys beside values, of each sequence.
+    fn forward(&self, q: &[f32], kvs: &[&[f32]], bias: Option<BiasView<'_>>) -> Vec<f32> {
         let (row, kv_row, values_at) = self.strides();
         let mut out = vec![0.0; q.len()];
         let mut weights = Vec::new();
         for tile in self.tiles().iter().filter(|tile| tile.keys > 0) {
-            self.weights(q, kv, bias, tile, &mut weights);
+            let keys = &kvs[tile.sequence][tile.own_k_at..];
+            self.weights(q, keys, bias, tile, &mut weights);
             self.drop(tile, &mut weights);
             let weights = View { values: &weights, row: tile.keys, col: 1 };
-            let v = View { values: &kv[tile.k_at + values_at..], row: kv_row, col: 1 };
+            let v = View { values: &keys[values_at..], row: kv_row, col: 1 };
             matmul(
                 self.operands,
                 (tile.rows, tile.keys, self.head_dim),
@@ -164,7 +179,7 @@ impl AttentionKernel {
         let (mut weights, mut scores, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
         for tile in self.tiles().iter().filter(|tile| tile.keys > 0) {
             let (n, m, d) = (tile.rows, tile.keys, self.head_dim);
-            self.weights(q, kv, bias, tile, &mut weights);
+            self.weights(q, &kv[tile.k_at..], bias, tile, &mut weights);
             let used = if self.mask.is_some() {
                 dropped.clone_from(&weights);
                 self.drop(tile, &mut dropped);
@@ -230,6 +245,27 @@ impl AttentionKernel {
     }
 }
 
+impl AttentionKernel {
+    /// The attention of a packed batch whose sequences have their keys beside values where they lie; without gradients.
+    pub(super) fn over(&self, q: &Tensor, kvs: &[Tensor], bias: Option<&Tensor>) -> Result<Tensor> {
+        let kvs: Vec<Tensor> = kvs.iter().map(Tensor::contiguous).collect::<Result<_>>()?;
+        let storages: Vec<_> = kvs.iter().map(Tensor::storage_and_layout).collect();
+        let slices = storages.iter().map(|(storage, layout)| match &**storage {
+            Storage::Cpu(storage) => slice(storage, layout),
+            _ => candle_core::bail!("a CPU kernel needs tensors of the CPU"),
+        });
+        let slices: Vec<&[f32]> = slices.collect::<Result<_>>()?;
+        let out: Vec<f32> = match bias {
+            None => with_values(q, |q| self.forward(q, &slices, None))?,
+            Some(bias) => with_values(bias, |bias| -> Result<Vec<f32>> {
+                let bias = self.bias(bias)?;
+                with_values(q, |q| self.forward(q, &slices, Some(bias)))
+            })??,
+        };
+        Tensor::from_vec(out, q.shape(), q.device())
+    }
+}
+
 impl CustomOp2 for AttentionKernel {
     fn name(&self) -> &'static str {
         "attention"
@@ -242,7 +278,7 @@ impl CustomOp2 for AttentionKernel {
         kv: &CpuStorage,
         kvl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let out = self.forward(slice(q, ql)?, slice(kv, kvl)?, None);
+        let out = self.forward(slice(q, ql)?, &self.sequences(slice(kv, kvl)?), None);
         Ok((CpuStorage::F32(out), ql.shape().clone()))
     }
 
@@ -275,7 +311,8 @@ impl CustomOp3 for AttentionKernel {
         bias: &CpuStorage,
         bl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let out = self.forward(slice(q, ql)?, slice(kv, kvl)?, Some(self.bias(slice(bias, bl)?)?));
+        let bias = self.bias(slice(bias, bl)?)?;
+        let out = self.forward(slice(q, ql)?, &self.sequences(slice(kv, kvl)?), Some(bias));
         Ok((CpuStorage::F32(out), ql.shape().clone()))
     }
 

@@ -12,6 +12,7 @@ pub(super) use softmax::softmax_rows;
 
 use super::kernel::has_kernel;
 use super::pass::Pass;
+use super::product::Operands;
 use composed::composed;
 use kernel::AttentionKernel;
 
@@ -86,6 +87,33 @@ pub fn attention(
     }
 }
 
+/// The same of keys and values that are not packed: `kvs` has those of each sequence, as a cache holds them. Without gradients and
+/// dropout.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn attention_over(
+    q: &Tensor,
+    kvs: &[Tensor],
+    bias: Option<&DistanceBias>,
+    shape: &AttentionShape,
+) -> Result<Tensor> {
+    let rows = kvs.iter().map(|kv| kv.dim(0)).collect::<Result<Vec<_>>>()?;
+    let width = kvs.first().map_or(Ok(0), |kv| kv.dim(1))?;
+    let all = [rows.iter().sum(), width];
+    let head_dim = shape.head_dim(q.dims(), &all, bias.map(|bias| bias.values.dims()))?;
+    let is_one_width = kvs.iter().all(|kv| kv.dims().get(1) == Some(&width));
+    if rows != shape.keys || !is_one_width {
+        candle_core::bail!("attention: keys of {rows:?} tokens do not fit {shape:?}");
+    }
+    if !has_kernel(q) {
+        return composed(q, &Tensor::cat(kvs, 0)?, bias, shape, None);
+    }
+    let (zero, operands) = (bias.map(|bias| bias.zero), Operands::Float32);
+    let kernel = AttentionKernel { shape: shape.clone(), head_dim, zero, mask: None, operands };
+    kernel.over(q, kvs, bias.map(|bias| &bias.values))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::check::{assert_gradients, assert_same, random};
@@ -127,6 +155,29 @@ mod tests {
             let fused = |x: &[Tensor]| attention(&x[0], &x[1], Some(&bias(x)), &shape, OFF);
             assert_same(fused, |x| composed(&x[0], &x[1], Some(&bias(x)), &shape, None), &inputs, 1e-5);
             assert_gradients(fused, &inputs);
+        }
+    }
+
+    #[test]
+    fn keys_may_lie_anywhere() {
+        for shape in shapes() {
+            let inputs = inputs(&shape);
+            let mut first = 0;
+            let kvs: Vec<Tensor> = shape
+                .keys
+                .iter()
+                .map(|keys| {
+                    first += keys;
+                    inputs[1].narrow(0, first - keys, *keys).unwrap()
+                })
+                .collect();
+            let bias = DistanceBias { values: inputs[2].clone(), zero: 140 };
+            for bias in [None, Some(&bias)] {
+                let packed = attention(&inputs[0], &inputs[1], bias, &shape, OFF).unwrap();
+                let found = attention_over(&inputs[0], &kvs, bias, &shape).unwrap();
+                assert_eq!(found.to_vec2::<f32>().unwrap(), packed.to_vec2::<f32>().unwrap());
+            }
+            assert!(attention_over(&inputs[0], &kvs[1..], None, &shape).is_err());
         }
     }
 
