@@ -20,8 +20,10 @@ const MEMORY: f32 = 0.97;
 const EXPECTED: f32 = 0.9;
 /// More tokens are never proposed at once.
 const MOST: usize = 64;
-/// Rows of a pass that cost as much as the pass itself, without any row.
+/// Rows of a pass that cost as much as the pass itself, without any row: all weights are read once.
 const PASS_ROWS: f32 = 12.0;
+/// Rows that cost as much as a text in a pass, without any row: all its keys and values are read once.
+const TEXT_ROWS: f32 = 4.0;
 
 /// Follows one text through its source.
 #[derive(Clone, Debug)]
@@ -87,7 +89,7 @@ impl Drafter {
     /// How many proposed tokens make a written token cheapest: each costs a row, and is worth something only if all before it
     /// were right.
     fn length(&self, texts: usize) -> usize {
-        let shared = PASS_ROWS / texts.max(1) as f32;
+        let shared = PASS_ROWS / texts.max(1) as f32 + TEXT_ROWS;
         let (mut written, mut chance) = (1.0, 1.0);
         let (mut best, mut length) = (written / (shared + 1.0), 0);
         for proposed in 1..=MOST {
