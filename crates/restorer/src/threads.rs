@@ -1,4 +1,29 @@
-//! One level of parallelism: over windows and micro-batches, never inside a tensor operation.
+//! One level of parallelism: over windows and micro-batches; inside a product only where there are fewer of those than threads.
+
+use std::cell::Cell;
+
+thread_local! {
+    /// Threads that a product on this one may take.
+    static SPARE: Cell<usize> = const { Cell::new(1) };
+}
+
+/// Threads that a product on this thread may take, its own among them.
+pub(crate) fn spare_threads() -> usize {
+    SPARE.get()
+}
+
+/// Does work whose products may take `threads` threads of the pool that it runs in.
+pub(crate) fn with_spare_threads<T>(threads: usize, work: impl FnOnce() -> T) -> T {
+    /// Whatever happens, what runs here next is by itself.
+    struct Before(usize);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            SPARE.set(self.0);
+        }
+    }
+    let _before = Before(SPARE.replace(threads));
+    work()
+}
 
 /// Keeps candle's element-wise operations on the thread that calls them.
 ///

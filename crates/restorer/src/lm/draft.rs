@@ -20,6 +20,8 @@ const MEMORY: f32 = 0.97;
 const EXPECTED: f32 = 0.9;
 /// More tokens are never proposed at once.
 const MOST: usize = 64;
+/// Rows that are computed at once: fewer cost as much.
+const TILE_ROWS: usize = 12;
 /// Rows of a pass that cost as much as the pass itself, without any row: all weights are read once.
 const PASS_ROWS: f32 = 12.0;
 /// Rows that cost as much as a text in a pass, without any row: all its keys and values are read once.
@@ -91,11 +93,15 @@ impl Drafter {
     fn length(&self, texts: usize) -> usize {
         let shared = PASS_ROWS / texts.max(1) as f32 + TEXT_ROWS;
         let (mut written, mut chance) = (1.0, 1.0);
-        let (mut best, mut length) = (written / (shared + 1.0), 0);
+        // Texts that share a pass fill each other's tiles.
+        let rows = |proposed: usize| {
+            if texts == 1 { (1 + proposed).next_multiple_of(TILE_ROWS) } else { 1 + proposed }
+        };
+        let (mut best, mut length) = (written / (shared + rows(0) as f32), 0);
         for proposed in 1..=MOST {
             chance *= self.hits;
             written += chance;
-            let rate = written / (shared + 1.0 + proposed as f32);
+            let rate = written / (shared + rows(proposed) as f32);
             if rate > best {
                 (best, length) = (rate, proposed);
             }

@@ -12,6 +12,7 @@ use super::others::doubtful;
 use crate::engine::{Cost, Engine, EngineLimits, Family, Running, Window, WindowEdits};
 use crate::error::RestoreError;
 use crate::restorer::{ModelInfo, Restorer};
+use crate::threads::with_spare_threads;
 
 /// Tokens of one text that a step is planned for: its last, and a draft.
 const STEP_TOKENS: usize = 17;
@@ -82,11 +83,12 @@ impl Family for LanguageModel {
         Ok(begun.into_iter().flatten().collect())
     }
 
-    /// One pass of the decoder; each thread takes an equal share of the texts through it.
+    /// One pass of the decoder; each thread takes an equal share of the texts through it, or, where there are fewer, of the products.
     fn advance(&self, jobs: &mut [&mut Job]) -> Result<Vec<Option<WindowEdits>>, RestoreError> {
+        let spare = self.threads() / jobs.len().max(1);
         let advance = |jobs: &mut [&mut Job]| -> Result<Vec<Option<WindowEdits>>, RestoreError> {
             let mut texts: Vec<&mut Writing> = jobs.iter_mut().map(|job| &mut job.writing).collect();
-            greedy::step(&self.network, &mut texts, &self.ends)?;
+            with_spare_threads(spare, || greedy::step(&self.network, &mut texts, &self.ends))?;
             jobs.iter_mut().map(|job| self.finish(job)).collect()
         };
         let share = jobs.len().div_ceil(self.threads()).max(1);

@@ -13,8 +13,8 @@ use super::pack::{pack, pack_rows};
 use super::{Operands, View};
 
 /// Rows and columns of a tile of the result: 24 registers of sums, two of the right operand, one of the left.
-const ROWS: usize = 12;
-const COLUMNS: usize = 32;
+pub(super) const ROWS: usize = 12;
+pub(super) const COLUMNS: usize = 32;
 /// Depth of a block in 32-bit units: a panel of the right operand stays in the first-level cache.
 const UNITS: usize = 256;
 /// Units from one packed row of the left operand to the next, where rows lie in one piece: no multiple of the cache's ways apart.
@@ -37,12 +37,12 @@ fn has_float32() -> bool {
 }
 
 /// The right operand of a product.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) enum Right<'a> {
     /// As it lies in memory.
     View(View<'a>),
-    /// Packed before.
-    Packed(&'a PackedRight),
+    /// Packed before; so many panels of [`COLUMNS`] columns from the first on.
+    Packed(&'a PackedRight, Range<usize>),
 }
 
 /// A right operand as the tiles read it, block by block of its depth.
@@ -85,9 +85,9 @@ pub(super) fn multiply(
     accumulate: bool,
 ) -> bool {
     PACKED.with_borrow_mut(|packed| {
-        let halves = match b {
+        let halves = match &b {
             Right::View(_) => operands == Operands::Bfloat16 && has_bfloat16(),
-            Right::Packed(packed) => packed.halves,
+            Right::Packed(packed, _) => packed.halves,
         };
         let by_rows = a.col == 1;
         let tile: Tile = match (halves, by_rows) {
@@ -121,12 +121,13 @@ fn blocks(
         let units = if halves { (k1 - k0).div_ceil(2) } else { k1 - k0 };
         let accumulate = accumulate || number > 0;
         let left_panel = ROWS * if by_rows { STRIDE } else { units };
-        let packed_right: &[u32] = match b {
+        let panel = units * COLUMNS;
+        let packed_right: &[u32] = match &b {
             Right::View(b) => {
                 pack::<COLUMNS>(b.turned(), 0..n, k0..k1, halves, packed_right);
                 packed_right
             }
-            Right::Packed(packed) => &packed.blocks[number],
+            Right::Packed(packed, panels) => &packed.blocks[number][panels.start * panel..panels.end * panel],
         };
         for m0 in (0..m).step_by(BLOCK_ROWS) {
             let m1 = m.min(m0 + BLOCK_ROWS);
@@ -135,8 +136,8 @@ fn blocks(
             } else {
                 pack::<ROWS>(a, m0..m1, k0..k1, halves, packed_left);
             }
-            for (panel, right) in packed_right.chunks_exact(units * COLUMNS).enumerate() {
-                let column = panel * COLUMNS;
+            for (number, right) in packed_right.chunks_exact(panel).enumerate() {
+                let column = number * COLUMNS;
                 let columns = COLUMNS.min(n - column);
                 for (number, left) in packed_left.chunks_exact(left_panel).enumerate() {
                     let first = m0 + number * ROWS;

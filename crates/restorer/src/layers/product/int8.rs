@@ -7,7 +7,9 @@
 )]
 
 use std::cell::RefCell;
+use std::ops::Range;
 
+use super::by_columns;
 use crate::quantized::quantize;
 
 /// Columns of a panel.
@@ -68,29 +70,46 @@ impl Int8Matrix {
         if out.is_empty() {
             return out;
         }
-        ROWS.with_borrow_mut(|(rows, scales)| {
-            round_rows(x, k, rows, scales);
+        // Taken out, not borrowed: a thread that waits for its shares may begin another product.
+        let (mut rows, mut scales) = ROWS.take();
+        round_rows(x, k, &mut rows, &mut scales);
+        by_columns((m, n), COLUMNS, &mut out, |panels, width, out| {
             let mut first = 0;
             while first < m {
                 let rows = &rows[first * units(k)..];
-                let (out, scales) = (&mut out[first * n..], &scales[first..]);
+                let (out, scales) = (&mut out[first * width..], &scales[first..]);
+                let panels = panels.clone();
                 first += match m - first {
-                    1 => self.strip::<1>(rows, scales, out),
-                    2..=4 => self.strip::<4>(&rows[..(m - first) * units(k)], scales, out),
-                    _ => self.strip::<12>(&rows[..(m - first).min(12) * units(k)], scales, out),
+                    1 => self.strip::<1>(rows, scales, panels, (out, width)),
+                    2..=4 => self.strip::<4>(&rows[..(m - first) * units(k)], scales, panels, (out, width)),
+                    _ => self.strip::<12>(
+                        &rows[..(m - first).min(12) * units(k)],
+                        scales,
+                        panels,
+                        (out, width),
+                    ),
                 };
             }
         });
+        ROWS.set((rows, scales));
         out
     }
 
-    /// Some rows, at most `R`, and all columns; how many rows it was.
-    fn strip<const R: usize>(&self, rows: &[[u8; UNIT]], scales: &[f32], out: &mut [f32]) -> usize {
+    /// Some rows, at most `R`, and the columns of some panels, into `out`, whose rows are `width` wide; how many rows it was.
+    fn strip<const R: usize>(
+        &self,
+        rows: &[[u8; UNIT]],
+        scales: &[f32],
+        panels: Range<usize>,
+        (out, width): (&mut [f32], usize),
+    ) -> usize {
         let (k, n) = self.sizes;
         let units = units(k);
         let count = (rows.len() / units).min(R);
         let mut sums = [[0i32; COLUMNS]; R];
-        for (number, panel) in self.panels.chunks_exact(units * COLUMNS).enumerate() {
+        let whole = units * COLUMNS;
+        let own = &self.panels[panels.start * whole..panels.end * whole];
+        for (number, panel) in (panels.start..).zip(own.chunks_exact(whole)) {
             let tile: Tile<R> = kernel();
             // SAFETY: the kernel was chosen for this CPU.
             #[cfg_attr(
@@ -102,8 +121,9 @@ impl Int8Matrix {
             }
             let first = number * COLUMNS;
             let columns = first..n.min(first + COLUMNS);
+            let at = first - panels.start * COLUMNS;
             for (row, sums) in sums.iter().enumerate().take(count) {
-                let out = &mut out[row * n..][columns.clone()];
+                let out = &mut out[row * width + at..][..columns.len()];
                 finish(out, sums, &self.offsets[first..], &self.scales[columns.clone()], scales[row]);
             }
         }
@@ -218,6 +238,7 @@ fn finish(out: &mut [f32], sums: &[i32; COLUMNS], offsets: &[i32], scales: &[f32
 mod tests {
     use super::super::super::check::random;
     use super::*;
+    use crate::threads::with_spare_threads;
 
     fn values(shape: &[usize], seed: u64) -> Vec<f32> {
         random(shape, seed).flatten_all().unwrap().to_vec1().unwrap()
@@ -225,11 +246,14 @@ mod tests {
 
     #[test]
     fn products_are_near_those_of_float32_and_rows_stand_alone() {
-        for (m, k, n) in [(1, 1, 1), (3, 64, 32), (12, 190, 70), (29, 513, 33), (4, 7, 100)] {
+        for (m, k, n) in [(1, 1, 1), (3, 64, 32), (12, 190, 70), (29, 513, 33), (4, 7, 100), (13, 70, 300)] {
             let (x, w) = (values(&[m, k], 1), values(&[n, k], 2));
             let matrix = Int8Matrix::new((n, k), &w);
             assert_eq!(matrix.sizes(), (k, n));
             let out = matrix.multiply(&x);
+            for threads in [2, 3] {
+                assert_eq!(with_spare_threads(threads, || matrix.multiply(&x)), out, "on {threads} threads");
+            }
             for (i, x) in x.chunks(k).enumerate() {
                 assert_eq!(matrix.multiply(x), out[i * n..(i + 1) * n], "row {i} of {m} × {k} × {n}");
                 let most = |v: &[f32]| v.iter().fold(0f32, |most, x| most.max(x.abs()));

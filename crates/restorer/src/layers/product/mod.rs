@@ -11,9 +11,17 @@ mod int8;
 #[cfg(target_arch = "x86_64")]
 mod pack;
 
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::threads::spare_threads;
 #[cfg(target_arch = "x86_64")]
 use avx512::{PackedRight, Right};
 pub(super) use int8::Int8Matrix;
+
+/// Panels of columns that are worth a thread of their own.
+const LEAST_PANELS: usize = 3;
 
 /// A matrix inside a slice: entry (i, j) is at `i · row + j · col`.
 #[derive(Clone, Copy)]
@@ -125,14 +133,47 @@ impl PackedMatrix {
         None
     }
 
-    /// `out[i · n + j] = Σ_k a(i, k) b(k, j)`, with the bits of [`matmul`].
+    /// `out[i · n + j] = Σ_k a(i, k) b(k, j)`, with the bits of [`matmul`], on as many threads as are spare.
     pub(super) fn multiply(&self, m: usize, a: View<'_>, out: &mut [f32]) {
         let (k, n) = self.sizes;
         assert!(a.holds(m, k) && m * n <= out.len(), "matrix outside its slice");
         #[cfg(target_arch = "x86_64")]
         if m > 0 && n > 0 {
             let kind = Operands::Float32; // The packed operand knows its own.
-            avx512::multiply(kind, (m, k, n), a, Right::Packed(&self.packed), 1.0, (out, n), false);
+            by_columns((m, n), avx512::COLUMNS, out, |panels, width, out| {
+                let right = Right::Packed(&self.packed, panels);
+                avx512::multiply(kind, (m, k, width), a, right, 1.0, (out, width), false);
+            });
+        }
+    }
+}
+
+/// Lets `multiply` compute an `m` × `n` result, on as many threads as are spare: each a share of its panels of `columns` columns, given
+/// as their numbers, the width of the share, and where it goes. No entry depends on the shares.
+fn by_columns(
+    (m, n): (usize, usize),
+    columns: usize,
+    out: &mut [f32],
+    multiply: impl Fn(Range<usize>, usize, &mut [f32]) + Sync,
+) {
+    let panels = n.div_ceil(columns);
+    let shares = spare_threads().min(panels / LEAST_PANELS).max(1);
+    if shares == 1 {
+        return multiply(0..panels, n, out);
+    }
+    let share = |number: usize| {
+        let panels = number * panels / shares..(number + 1) * panels / shares;
+        let width = (panels.end * columns).min(n) - panels.start * columns;
+        let mut own = vec![0.0; m * width];
+        multiply(panels, width, &mut own);
+        (width, own)
+    };
+    let found: Vec<(usize, Vec<f32>)> = (0..shares).into_par_iter().map(share).collect();
+    for (row, out) in out.chunks_exact_mut(n).take(m).enumerate() {
+        let mut at = 0;
+        for (width, own) in &found {
+            out[at..at + width].copy_from_slice(&own[row * width..][..*width]);
+            at += width;
         }
     }
 }
@@ -141,6 +182,7 @@ impl PackedMatrix {
 mod tests {
     use super::super::check::random;
     use super::*;
+    use crate::threads::with_spare_threads;
 
     fn values(shape: &[usize], seed: u64) -> Vec<f32> {
         random(shape, seed).flatten_all().unwrap().to_vec1().unwrap()
@@ -178,7 +220,7 @@ mod tests {
 
     #[test]
     fn packed_once_is_packed_each_time() {
-        for (m, k, n) in [(1, 600, 40), (12, 192, 384), (37, 1030, 3), (0, 3, 3)] {
+        for (m, k, n) in [(1, 600, 40), (12, 192, 384), (29, 300, 401), (37, 1030, 3), (0, 3, 3)] {
             let (a, b) = (values(&[m, k], 1), values(&[n, k], 2));
             let (a, b) = (View { values: &a, row: k, col: 1 }, View { values: &b, row: 1, col: k });
             for operands in [Operands::Float32, Operands::Bfloat16] {
@@ -187,6 +229,12 @@ mod tests {
                 matmul(operands, (m, k, n), a, b, 1.0, (&mut expected, n), false);
                 packed.multiply(m, a, &mut found);
                 assert_eq!(found, expected, "{operands:?} {m} × {k} × {n}");
+                // However many threads share it.
+                for threads in [2, 3, 5] {
+                    found.fill(0.5);
+                    with_spare_threads(threads, || packed.multiply(m, a, &mut found));
+                    assert_eq!(found, expected, "{operands:?} {m} × {k} × {n} on {threads} threads");
+                }
             }
         }
     }
