@@ -16,6 +16,8 @@ use crate::quantized::quantize;
 const COLUMNS: usize = 32;
 /// Weights of a unit.
 const UNIT: usize = 4;
+/// Products of two numbers that are worth a thread of their own.
+const LEAST_INT8: usize = 1 << 22;
 /// What is added to a row's integers, so that they are unsigned.
 const ZERO: i32 = 128;
 
@@ -73,7 +75,7 @@ impl Int8Matrix {
         // Taken out, not borrowed: a thread that waits for its shares may begin another product.
         let (mut rows, mut scales) = ROWS.take();
         round_rows(x, k, &mut rows, &mut scales);
-        by_columns((m, n), COLUMNS, &mut out, |panels, width, out| {
+        by_columns((m, k, n), (COLUMNS, LEAST_INT8), &mut out, |panels, width, out| {
             let mut first = 0;
             while first < m {
                 let rows = &rows[first * units(k)..];
@@ -246,7 +248,9 @@ mod tests {
 
     #[test]
     fn products_are_near_those_of_float32_and_rows_stand_alone() {
-        for (m, k, n) in [(1, 1, 1), (3, 64, 32), (12, 190, 70), (29, 513, 33), (4, 7, 100), (13, 70, 300)] {
+        for (m, k, n) in
+            [(1, 1, 1), (3, 64, 32), (12, 190, 70), (29, 513, 33), (4, 7, 100), (13, 70, 300), (60, 400, 500)]
+        {
             let (x, w) = (values(&[m, k], 1), values(&[n, k], 2));
             let matrix = Int8Matrix::new((n, k), &w);
             assert_eq!(matrix.sizes(), (k, n));

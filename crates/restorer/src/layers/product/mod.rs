@@ -20,8 +20,8 @@ use crate::threads::spare_threads;
 use avx512::{PackedRight, Right};
 pub(super) use int8::Int8Matrix;
 
-/// Panels of columns that are worth a thread of their own.
-const LEAST_PANELS: usize = 3;
+/// Products of two numbers in float32 that are worth a thread of their own.
+const LEAST_FLOAT32: usize = 1 << 20;
 
 /// A matrix inside a slice: entry (i, j) is at `i · row + j · col`.
 #[derive(Clone, Copy)]
@@ -140,7 +140,7 @@ impl PackedMatrix {
         #[cfg(target_arch = "x86_64")]
         if m > 0 && n > 0 {
             let kind = Operands::Float32; // The packed operand knows its own.
-            by_columns((m, n), avx512::COLUMNS, out, |panels, width, out| {
+            by_columns((m, k, n), (avx512::COLUMNS, LEAST_FLOAT32), out, |panels, width, out| {
                 let right = Right::Packed(&self.packed, panels);
                 avx512::multiply(kind, (m, k, width), a, right, 1.0, (out, width), false);
             });
@@ -148,16 +148,17 @@ impl PackedMatrix {
     }
 }
 
-/// Lets `multiply` compute an `m` × `n` result, on as many threads as are spare: each a share of its panels of `columns` columns, given
-/// as their numbers, the width of the share, and where it goes. No entry depends on the shares.
+/// Lets `multiply` compute an `m` × `n` result, on as many threads as are spare and have at least `least` products of two numbers to add
+/// up, `k` for each entry: each a share of its panels of `columns` columns, given as their numbers, the width of the share, and where
+/// it goes. No entry depends on the shares.
 fn by_columns(
-    (m, n): (usize, usize),
-    columns: usize,
+    (m, k, n): (usize, usize, usize),
+    (columns, least): (usize, usize),
     out: &mut [f32],
     multiply: impl Fn(Range<usize>, usize, &mut [f32]) + Sync,
 ) {
     let panels = n.div_ceil(columns);
-    let shares = spare_threads().min(panels / LEAST_PANELS).max(1);
+    let shares = spare_threads().min(m * k * n / least).clamp(1, panels.max(1));
     if shares == 1 {
         return multiply(0..panels, n, out);
     }
@@ -220,7 +221,9 @@ mod tests {
 
     #[test]
     fn packed_once_is_packed_each_time() {
-        for (m, k, n) in [(1, 600, 40), (12, 192, 384), (29, 300, 401), (37, 1030, 3), (0, 3, 3)] {
+        for (m, k, n) in
+            [(1, 600, 40), (12, 192, 384), (29, 300, 401), (40, 600, 330), (37, 1030, 3), (0, 3, 3)]
+        {
             let (a, b) = (values(&[m, k], 1), values(&[n, k], 2));
             let (a, b) = (View { values: &a, row: k, col: 1 }, View { values: &b, row: 1, col: k });
             for operands in [Operands::Float32, Operands::Bfloat16] {
