@@ -85,15 +85,12 @@ pub fn calibrate_checkpoint_texts(
     workers: &Workers,
 ) -> Result<Option<CalibratedTexts>, FinetuneError> {
     // Which edits are applied depends on their own calibration.
-    let known = write_text_calibration(dir, None)?;
-    let learned = restorer::load(dir, options)
-        .map_err(FinetuneError::from)
-        .and_then(|model| calibrate_texts(model.as_ref(), pairs, None, workers));
-    let Ok(Some((calibration, judged))) = learned else {
-        write_text_calibration(dir, known)?;
-        return learned.map(|_| None);
+    let model = restorer::load(dir, &LoadOptions { raw_text_confidence: true, ..options.clone() })?;
+    let Some((calibration, judged)) = calibrate_texts(model.as_ref(), pairs, None, workers)? else {
+        return Ok(None);
     };
-    write_text_calibration(dir, Some(calibration))?;
+    drop(model);
+    write_text_calibration(dir, calibration)?;
     let told = judged.iter().map(|text| Judged {
         confidence: calibration.probability(f64::from(text.confidence)) as f32,
         ..*text

@@ -129,25 +129,21 @@ pub fn write_calibration(dir: &Path, calibration: Calibration) -> Result<(), Res
     })
 }
 
-/// Gives the checkpoint in `dir` another calibration of whole texts, or none; returns the one that it had.
+/// Gives the checkpoint in `dir` another calibration of whole texts.
 ///
 /// # Errors
 /// If its `restorer.json` cannot be read or written.
-pub fn write_text_calibration(
-    dir: &Path,
-    calibration: Option<Calibration>,
-) -> Result<Option<Calibration>, RestoreError> {
-    change_restorer(dir, |json| std::mem::replace(&mut json.text_calibration, calibration))
+pub fn write_text_calibration(dir: &Path, calibration: Calibration) -> Result<(), RestoreError> {
+    change_restorer(dir, |json| json.text_calibration = Some(calibration))
 }
 
-fn change_restorer<T>(dir: &Path, change: impl FnOnce(&mut RestorerJson) -> T) -> Result<T, RestoreError> {
+fn change_restorer(dir: &Path, change: impl FnOnce(&mut RestorerJson)) -> Result<(), RestoreError> {
     let path = dir.join(RESTORER);
     let bytes = std::fs::read(&path).map_err(|source| RestoreError::Io { path: path.clone(), source })?;
     let mut json: RestorerJson = serde_json::from_slice(&bytes)
         .map_err(|e| RestoreError::Format { path: path.clone(), message: e.to_string() })?;
-    let found = change(&mut json);
-    write_json(&path, &json)?;
-    Ok(found)
+    change(&mut json);
+    write_json(&path, &json)
 }
 
 /// A part of an ensemble: a checkpoint of its own.

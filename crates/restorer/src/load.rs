@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use corruptor::CorruptSettings;
 
+use crate::calibration::Calibration;
 use crate::channel::ChannelRestorer;
 use crate::checkpoint::{CONFIG, CheckpointFiles};
 use crate::compute_type::ComputeType;
@@ -40,6 +41,8 @@ pub struct LoadOptions {
     pub overlap_bytes: Option<usize>,
     /// Tell probabilities of edits and texts as the model says them, without the checkpoint's calibration; what learns needs another one.
     pub raw_confidence: bool,
+    /// The same of texts alone.
+    pub raw_text_confidence: bool,
     /// Another model that weighs what this one holds possible.
     pub rerank: Option<Reranking>,
     /// How the model was named, where that is not its directory: an adapter that is trained on it keeps the name.
@@ -47,6 +50,11 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
+    /// The calibration of texts that is told, of what a checkpoint has.
+    pub(crate) fn of_texts(&self, known: Option<Calibration>) -> Option<Calibration> {
+        known.filter(|_| !self.raw_confidence && !self.raw_text_confidence)
+    }
+
     /// The windows of a checkpoint that has those of `known`.
     pub(crate) fn size(&self, known: WindowSize) -> Result<WindowSize, RestoreError> {
         let size = WindowSize {

@@ -14,9 +14,9 @@ use crate::error::RestoreError;
 pub struct RestoreOptions {
     /// Edits less probable than this are not applied, in [0, 1]; `None` takes the checkpoint's own threshold.
     pub min_confidence: Option<f32>,
-    /// Most rounds over the text; `None` takes the checkpoint's own. Families that look once take no notice.
+    /// Most rounds over the text; `None` takes the checkpoint's own. Channel decoding looks once.
     pub max_rounds: Option<usize>,
-    /// Most other originals to name, the most probable first; families that follow one hypothesis name none.
+    /// Most other originals to name, the most probable first; a tagger's are its text without single edits.
     pub alternatives: usize,
     /// How urgent it is; what becomes of the text does not depend on it.
     pub priority: Priority,
@@ -92,7 +92,7 @@ pub struct Restoration {
     pub calibrated: bool,
     /// Whether the confidence of the text was held to held-out pairs; else it is what the model says of itself.
     pub text_calibrated: bool,
-    /// Passes of the model over (parts of) the text.
+    /// Passes of the model over (parts of) the text; how many a draft takes depends on what shares them.
     pub passes: usize,
     /// Other originals, the most probable first, as many as were asked for at most.
     pub alternatives: Vec<Alternative>,

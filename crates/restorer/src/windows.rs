@@ -15,6 +15,8 @@ pub(crate) struct WindowSize {
 
 /// Bytes between the contexts of a window, at least.
 const LEAST_CORE_BYTES: usize = 16;
+/// Bytes of a window, at most.
+const MOST_WINDOW_BYTES: usize = 1 << 30;
 
 impl WindowSize {
     /// Of channel decoding: much more than a prior remembers, and enough to tell the noise level.
@@ -24,6 +26,9 @@ impl WindowSize {
     /// If a core has no room for a few characters.
     pub(crate) fn validate(self) -> Result<(), String> {
         let Self { window_bytes, overlap_bytes } = self;
+        if window_bytes > MOST_WINDOW_BYTES {
+            return Err(format!("a window of {window_bytes} bytes is more than {MOST_WINDOW_BYTES}"));
+        }
         if overlap_bytes.saturating_mul(2).saturating_add(LEAST_CORE_BYTES) <= window_bytes {
             return Ok(());
         }

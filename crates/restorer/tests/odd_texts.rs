@@ -81,7 +81,7 @@ fn much_text_without_a_space() {
 #[test]
 fn spans_that_overlap_or_lie_outside_are_kept_as_far_as_they_go() {
     let text = "tthe staate of thhe unionn";
-    let options = RestoreOptions { min_confidence: Some(0.0), ..RestoreOptions::default() };
+    let options = RestoreOptions { min_confidence: Some(0.0), alternatives: 3, ..RestoreOptions::default() };
     for dir in MODELS {
         let request = RestoreRequest {
             protected: vec![0..11, 5..12, 90..100, 20..99, 7..7],
@@ -91,6 +91,10 @@ fn spans_that_overlap_or_lie_outside_are_kept_as_far_as_they_go() {
         assert_sound(text, &restored);
         for edit in &restored.edits {
             assert!(edit.start >= 12 && edit.end <= 20, "{dir}: {edit:?}");
+        }
+        for other in &restored.alternatives {
+            let keeps = other.text.starts_with(&text[..12]) && other.text.ends_with(&text[20..]);
+            assert!(keeps, "{dir}: {other:?}");
         }
     }
 }

@@ -49,7 +49,7 @@ pub struct ChannelRestorer<P> {
     info: ModelInfo,
     text_calibration: Option<Calibration>,
     tagger: Option<Arc<Tagger>>,
-    pool: Option<rayon::ThreadPool>,
+    pub(crate) pool: Option<rayon::ThreadPool>,
 }
 
 impl ChannelRestorer<NgramModel> {
@@ -94,7 +94,7 @@ impl<P: Prior> ChannelRestorer<P> {
             window_bytes: size.window_bytes,
             min_confidence: json.min_confidence,
             calibrated: json.decoding.is_some() && !options.raw_confidence,
-            text_calibrated: json.text_calibration.is_some() && !options.raw_confidence,
+            text_calibrated: options.of_texts(json.text_calibration).is_some(),
             ..info
         };
         let mut decoding = json.decoding.unwrap_or_default();
@@ -102,7 +102,7 @@ impl<P: Prior> ChannelRestorer<P> {
             decoding.calibration = Calibration::default();
         }
         let new = Self::new(prior, &settings, decoding, json.min_confidence, options)?;
-        let text_calibration = json.text_calibration.filter(|_| !options.raw_confidence);
+        let text_calibration = options.of_texts(json.text_calibration);
         Ok(Self { size, info, text_calibration, ..new })
     }
 

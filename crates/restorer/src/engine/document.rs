@@ -152,7 +152,7 @@ impl Document {
         loop {
             let ready = (0..self.cores.len()).find(|at| self.is_ready(*at, reach));
             let Some(at) = ready else {
-                let open = self.cores.iter().filter(|core| core.rounds() < self.rounds).count();
+                let open = self.first + self.cores.len() - self.next_piece;
                 if open >= MOST_CORES.max(reach * self.rounds + 2) || !self.cut() {
                     return None;
                 }
@@ -188,17 +188,19 @@ impl Document {
             let owned = inside.filter(|edit| window.owns_end || edit.start < end);
             let moved = owned.map(|edit| Edit { start: edit.start - start, end: edit.end - start, ..edit });
             let protected = core.moved(&self.protected);
-            let edits: Vec<Edit> = moved.filter(|edit| !touches(&protected, edit)).collect();
+            let edits: Vec<Edit> =
+                moved.filter(|edit| !touches(&protected, &(edit.start..edit.end))).collect();
             core.change(&edits);
             return;
         }
         let offset = core.input.start - window.core.start;
         let moved = accepted.map(|edit| Edit { start: edit.start + offset, end: edit.end + offset, ..edit });
-        let edits = moved.filter(|edit| !touches(&self.protected, edit)).collect();
+        let edits = moved.filter(|edit| !touches(&self.protected, &(edit.start..edit.end))).collect();
         let mut doubtful = found.doubtful;
         for part in &mut doubtful {
             part.input = part.input.start + offset..part.input.end + offset;
         }
+        doubtful.retain(|part| !touches(&self.protected, &part.input));
         core.first = Some(WindowEdits { edits, doubtful, ..WindowEdits::default() });
         for at in at.saturating_sub(1)..=(at + 1).min(self.cores.len() - 1) {
             self.settle(at);
@@ -257,7 +259,11 @@ impl Document {
             && !core.is_running
         {
             let edits = std::mem::take(&mut core.edits);
-            let finished = std::mem::take(&mut core.finished);
+            let mut finished = std::mem::take(&mut core.finished);
+            if self.rounds > 1 {
+                // What the first round held possible is not what a later one has made.
+                finished.doubtful.clear();
+            }
             let input = core.input.clone();
             self.pieces.push(&self.request.text, input, edits, finished).map(&mut give);
             self.next_piece += 1;
@@ -324,8 +330,9 @@ impl Document {
         let (core, text) = (&self.cores[at], &self.request.text);
         let round = core.rounds();
         let owns_end = at + 1 == self.cores.len() && self.uncut.is_none();
-        let alternatives = self.request.options.alternatives;
         if round == 0 {
+            // A later round would make others of them.
+            let alternatives = if self.rounds > 1 { 0 } else { self.request.options.alternatives };
             let whole = size.window(text, &core.input);
             let remembered = text.ceil_char_boundary(whole.start.saturating_sub(remembered_bytes));
             return Window {
@@ -377,11 +384,13 @@ impl Document {
             owns_end,
             before: String::new(),
             protected,
-            alternatives,
+            alternatives: 0,
         }
     }
 }
 
-fn touches(protected: &[Range<usize>], edit: &Edit) -> bool {
-    protected.iter().any(|range| edit.start < range.end && range.start < edit.end.max(edit.start))
+/// Whether bytes are among `protected`, which are sorted and apart, or lie, as a gap, inside one of them.
+fn touches(protected: &[Range<usize>], bytes: &Range<usize>) -> bool {
+    let first = protected.partition_point(|range| range.end <= bytes.start);
+    protected.get(first).is_some_and(|range| range.start < bytes.end)
 }

@@ -29,7 +29,7 @@ pub use collect::Collector;
 pub(crate) use collect::{restore_all, summaries};
 pub(crate) use document::DocumentSettings;
 pub(crate) use family::{Cost, Family};
-pub(crate) use running::Running;
+pub(crate) use running::{Running, attempt};
 pub(crate) use window::{Window, WindowEdits};
 
 /// What an engine calls a text, chosen by whoever lets it join.
@@ -96,8 +96,8 @@ pub struct Summary {
     pub passes: usize,
     /// [`Restoration::alternatives`](crate::Restoration::alternatives).
     pub alternatives: Vec<Alternative>,
-    /// The restored text's own share among the originals that were weighed, as that of alternatives; 0 where none were asked for.
-    pub share: f64,
+    /// Where alternatives were asked for: ln of the restored text's own share among the originals that were weighed, and of theirs.
+    pub ln_shares: (f64, Vec<f64>),
     /// What speaks for the text being clean, where that was weighed: of all windows the least.
     pub evidence: Option<Evidence>,
 }
@@ -113,7 +113,7 @@ pub enum News {
     Failed(TextId, RestoreError),
 }
 
-/// Works on many texts at once, those that matter more and those with the least under way first; for one thread.
+/// Works on many texts at once, those that matter more first, and of those the ones with the least under way; for one thread.
 ///
 /// What becomes of a text does not depend on what else is under way.
 pub trait Engine {

@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use corruptor::{Edit, apply_edits, is_grapheme_boundary, minimize_edits, widen_edits};
 
-use super::alternatives::{Doubtful, Original, others};
+use super::alternatives::{Doubtful, Original, Whole, others};
 use super::document::DocumentSettings;
 use super::{Piece, Summary};
 use crate::calibration::Calibration;
 use crate::channel::Evidence;
+use crate::restorer::Alternative;
 
 /// What a core leaves beside its edits.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub(super) struct Finished {
     pub(super) evidence: Option<Evidence>,
 }
 
+/// The share of what is none of a part's known originals.
+const LEAST_SHARE: f64 = 1e-9;
 /// Bytes on each side of a seam that say whether a grapheme spans it.
 const JOINT_BYTES: usize = 64;
 
@@ -37,6 +40,8 @@ pub(super) struct Pieces {
     /// All that was given out and all parts, where other originals are to be named.
     restored: Option<String>,
     doubtful: Vec<Doubtful>,
+    /// ln of the share of what all parts were restored to.
+    ln_own: f64,
 }
 
 impl Pieces {
@@ -54,6 +59,7 @@ impl Pieces {
             held: None,
             restored: (alternatives > 0).then(String::new),
             doubtful: Vec::new(),
+            ln_own: 0.0,
         }
     }
 
@@ -75,16 +81,19 @@ impl Pieces {
             self.summary.evidence = Some(self.summary.evidence.map_or(evidence, |least| least.and(evidence)));
         }
         let Range { start, end } = input;
-        if self.restored.is_some() {
-            let own =
-                finished.doubtful.is_empty().then(|| edits.iter().map(|edit| unmade(text, start, edit)));
-            self.doubtful.extend(finished.doubtful.into_iter().chain(own.into_iter().flatten()));
+        let mut parts = finished.doubtful;
+        if self.restored.is_some() && parts.is_empty() {
+            parts = edits.iter().map(|edit| unmade(text, start, edit)).collect();
         }
         let sure = edits.into_iter().filter(|edit| edit.confidence >= self.threshold);
         let edits: Vec<Edit> =
             sure.map(|edit| Edit { start: edit.start + start, end: edit.end + start, ..edit }).collect();
         let mut piece = Piece { start, end, text: String::new(), edits: minimize_edits(text, edits) };
         piece.write(text);
+        if self.restored.is_some() {
+            self.ln_own += parts.iter().map(|part| ln_share_of(part, text, &piece.edits)).sum::<f64>();
+            self.doubtful.append(&mut parts);
+        }
         match self.held.take() {
             None => {
                 self.held = Some(piece);
@@ -136,7 +145,11 @@ impl Pieces {
         let mut summary = std::mem::take(&mut self.summary);
         summary.confidence = self.ln_probability.exp() as f32;
         if let Some(restored) = &self.restored {
-            (summary.alternatives, summary.share) = others(text, restored, &self.doubtful, alternatives);
+            let found = others(text, restored, &self.doubtful, alternatives);
+            summary.ln_shares = (self.ln_own, found.iter().map(|one| one.ln_share).collect());
+            let alternative =
+                |Whole { text, ln_share }| Alternative { text, probability: ln_share.exp() as f32 };
+            summary.alternatives = found.into_iter().map(alternative).collect();
         }
         summary
     }
@@ -168,6 +181,22 @@ fn unmade(text: &str, start: usize, edit: &Edit) -> Doubtful {
     ];
     originals.sort_by(|a, b| b.share.total_cmp(&a.share));
     Doubtful { input, originals, share: 1.0 }
+}
+
+/// ln of the share of what `edits` make of a part.
+fn ln_share_of(part: &Doubtful, text: &str, edits: &[Edit]) -> f64 {
+    let Range { start, end } = part.input;
+    let first = edits.partition_point(|edit| edit.end < start);
+    let inside = edits[first..].iter().take_while(|edit| edit.start <= end);
+    let (mut made, mut copied) = (String::new(), start);
+    for edit in inside.filter(|edit| start <= edit.start && edit.end <= end) {
+        made.push_str(&text[copied..edit.start]);
+        made.push_str(&edit.replacement);
+        copied = edit.end;
+    }
+    made.push_str(&text[copied..end]);
+    let known = part.originals.iter().find(|original| original.text == made);
+    known.map_or(0.0, |original| original.share).max(LEAST_SHARE).ln()
 }
 
 /// Whether a grapheme, of the input or of what is written, spans the place where two pieces meet.

@@ -1,7 +1,11 @@
 //! The loop: which windows begin, and one step of all that are under way.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::document::{Document, DocumentSettings};
 use super::family::{Cost, Family};
@@ -18,6 +22,8 @@ pub(crate) struct Running<'f, F: Family> {
     /// In the order of their arrival.
     texts: Vec<Text>,
     jobs: Vec<Job<F::Job<'f>>>,
+    /// Those whose windows are still on the list.
+    failed: FxHashSet<TextId>,
     usage: Usage,
 }
 
@@ -40,40 +46,64 @@ struct Job<J> {
 
 impl<'f, F: Family> Running<'f, F> {
     pub(crate) fn new(family: &'f F, settings: DocumentSettings, limits: EngineLimits) -> Self {
-        Self { family, settings, limits, texts: Vec::new(), jobs: Vec::new(), usage: Usage::default() }
+        Self {
+            family,
+            settings,
+            limits,
+            texts: Vec::new(),
+            jobs: Vec::new(),
+            failed: FxHashSet::default(),
+            usage: Usage::default(),
+        }
     }
 
-    /// The windows that there is room for: of each text one after the other, those that matter more first.
-    fn admit(&mut self) -> Vec<(Ready, Cost)> {
-        let mut found = Vec::new();
-        for priority in [Priority::Interactive, Priority::Bulk] {
-            let mut going: Vec<usize> =
-                (0..self.texts.len()).filter(|i| self.texts[*i].priority == priority).collect();
-            while !going.is_empty() {
-                let mut next = Vec::with_capacity(going.len());
-                for i in going {
-                    let text = &mut self.texts[i];
-                    let Some((core, window)) = text.waiting.take().or_else(|| text.document.next_window())
-                    else {
-                        continue;
-                    };
-                    let cost = self.family.cost(&window);
-                    if !self.usage.has_room(cost, &self.limits, priority) {
-                        text.waiting = Some((core, window));
-                        return found;
-                    }
-                    self.usage.add(cost, cost.first_tokens);
-                    found.push((Ready { text: text.id, priority, core, window }, cost));
-                    next.push(i);
+    /// The windows that there is room for: those that matter more first, and of those one of the text that has the fewest under way.
+    fn admit(&mut self, news: &mut Vec<News>) -> Vec<(Ready, Cost)> {
+        let mut running: FxHashMap<TextId, usize> = FxHashMap::default();
+        for job in &self.jobs {
+            *running.entry(job.text).or_default() += 1;
+        }
+        let place = |(at, text): (usize, &Text)| {
+            Reverse((text.priority, running.get(&text.id).copied().unwrap_or(0), at))
+        };
+        let mut waiting: BinaryHeap<_> = self.texts.iter().enumerate().map(place).collect();
+        let (mut found, mut failed) = (Vec::new(), Vec::new());
+        while let Some(Reverse((priority, running, at))) = waiting.pop() {
+            let text = &mut self.texts[at];
+            let next = match text.waiting.take() {
+                Some(next) => Ok(Some(next)),
+                None => attempt(|| Ok(text.document.next_window())),
+            };
+            let (core, window) = match next {
+                Ok(Some(next)) => next,
+                Ok(None) => continue,
+                Err(error) => {
+                    failed.push((text.id, error));
+                    continue;
                 }
-                going = next;
+            };
+            let cost = self.family.cost(&window);
+            if !self.usage.has_room(cost, &self.limits, priority) {
+                // Whoever comes behind waits too, so that nobody large is passed over forever.
+                text.waiting = Some((core, window));
+                if priority == Priority::Bulk {
+                    break;
+                }
+                waiting.retain(|Reverse((other, ..))| *other != priority);
+                continue;
             }
+            self.usage.add(cost, cost.first_tokens);
+            found.push((Ready { text: text.id, priority, core, window }, cost));
+            waiting.push(Reverse((priority, running + 1, at)));
+        }
+        for (id, error) in failed {
+            self.fail(id, error, news);
         }
         found
     }
 
     fn begin(&mut self, news: &mut Vec<News>) {
-        let admitted = self.admit();
+        let admitted = self.admit(news);
         if admitted.is_empty() {
             return;
         }
@@ -106,21 +136,32 @@ impl<'f, F: Family> Running<'f, F> {
             return;
         }
         let mut states: Vec<&mut F::Job<'f>> = self.jobs.iter_mut().map(|job| &mut job.state).collect();
-        let found: Vec<Result<Option<WindowEdits>, RestoreError>> =
-            match attempt(|| self.family.advance(&mut states)) {
-                Ok(found) => found.into_iter().map(Ok).collect(),
-                Err(error) if states.len() == 1 => vec![Err(error)],
-                // What was under way may be half-changed: each begins again, by itself, and does not wait for others.
-                Err(_) => self.jobs.iter().map(|job| self.alone(&job.window).map(Some)).collect(),
-            };
+        let found: Vec<Result<Option<WindowEdits>, RestoreError>> = match attempt(|| {
+            self.family.advance(&mut states)
+        }) {
+            Ok(found) => found.into_iter().map(Ok).collect(),
+            Err(error) if states.len() == 1 => vec![Err(error)],
+            Err(_) => {
+                // What was under way may be half-changed: it begins again, in halves, down to those at fault.
+                let windows: Vec<Arc<Window>> = self.jobs.iter().map(|job| Arc::clone(&job.window)).collect();
+                self.again(&windows).into_iter().map(|found| found.map(Some)).collect()
+            }
+        };
         let mut going = Vec::with_capacity(self.jobs.len());
         for (job, found) in std::mem::take(&mut self.jobs).into_iter().zip(found) {
             match found {
                 Ok(None) => going.push(job),
                 Ok(Some(found)) => {
                     self.usage.remove(job.cost);
-                    if let Some(text) = self.texts.iter_mut().find(|text| text.id == job.text) {
-                        text.document.found(job.core, found);
+                    let text = self.texts.iter_mut().find(|text| text.id == job.text);
+                    let take = |text: &mut Text| {
+                        attempt(|| {
+                            text.document.found(job.core, found);
+                            Ok(())
+                        })
+                    };
+                    if let Some(Err(error)) = text.map(take) {
+                        self.fail(job.text, error, news);
                     }
                 }
                 Err(error) => {
@@ -130,37 +171,60 @@ impl<'f, F: Family> Running<'f, F> {
             }
         }
         self.jobs = going;
-        // A text that has failed takes its other windows along.
-        let (texts, usage) = (&self.texts, &mut self.usage);
+    }
+
+    /// What is found in windows by themselves, from the beginning to the end.
+    fn again(&self, windows: &[Arc<Window>]) -> Vec<Result<WindowEdits, RestoreError>> {
+        let restored = attempt(|| {
+            let mut states = self.family.begin(windows)?;
+            let mut found: Vec<Option<WindowEdits>> = windows.iter().map(|_| None).collect();
+            while found.iter().any(Option::is_none) {
+                let open = states.iter_mut().zip(&found).filter(|(_, found)| found.is_none());
+                let mut going: Vec<_> = open.map(|(state, _)| state).collect();
+                if going.is_empty() {
+                    return Err(nothing());
+                }
+                let mut step = self.family.advance(&mut going)?.into_iter();
+                for found in found.iter_mut().filter(|found| found.is_none()) {
+                    *found = step.next().ok_or_else(nothing)?;
+                }
+            }
+            Ok(found.into_iter().flatten().collect::<Vec<_>>())
+        });
+        match restored {
+            Ok(found) => found.into_iter().map(Ok).collect(),
+            Err(error) if windows.len() <= 1 => vec![Err(error)],
+            Err(_) => {
+                let (left, right) = windows.split_at(windows.len() / 2);
+                let mut found = self.again(left);
+                found.extend(self.again(right));
+                found
+            }
+        }
+    }
+
+    /// A text leaves with an error, and takes its other windows along.
+    fn fail(&mut self, id: TextId, error: RestoreError, news: &mut Vec<News>) {
+        if let Some(at) = self.texts.iter().position(|text| text.id == id) {
+            drop(self.texts.remove(at));
+            self.failed.insert(id);
+            news.push(News::Failed(id, error));
+        }
+    }
+
+    /// Takes the windows of texts that have failed off the list.
+    fn forget_failed(&mut self) {
+        if self.failed.is_empty() {
+            return;
+        }
+        let (failed, usage) = (std::mem::take(&mut self.failed), &mut self.usage);
         self.jobs.retain(|job| {
-            let stays = texts.iter().any(|text| text.id == job.text);
+            let stays = !failed.contains(&job.text);
             if !stays {
                 usage.remove(job.cost);
             }
             stays
         });
-    }
-
-    /// What is found in a window when nothing else is under way.
-    fn alone(&self, window: &Arc<Window>) -> Result<WindowEdits, RestoreError> {
-        attempt(|| {
-            let mut states = self.family.begin(std::slice::from_ref(window))?;
-            let mut one: Vec<_> = states.iter_mut().take(1).collect();
-            loop {
-                match self.family.advance(&mut one)?.pop() {
-                    Some(None) => {}
-                    Some(Some(found)) => return Ok(found),
-                    None => return Err(nothing()),
-                }
-            }
-        })
-    }
-
-    fn fail(&mut self, id: TextId, error: RestoreError, news: &mut Vec<News>) {
-        if let Some(at) = self.texts.iter().position(|text| text.id == id) {
-            drop(self.texts.remove(at));
-            news.push(News::Failed(id, error));
-        }
     }
 }
 
@@ -184,15 +248,28 @@ impl<F: Family> Engine for Running<'_, F> {
 
     fn step(&mut self, news: &mut Vec<News>) {
         self.begin(news);
+        self.forget_failed();
         self.advance(news);
+        self.forget_failed();
+        let mut failed = Vec::new();
         self.texts.retain_mut(|text| {
-            text.document.take_pieces(|piece| news.push(News::Piece(text.id, piece)));
-            let is_done = text.document.is_done();
-            if is_done {
-                news.push(News::Done(text.id, text.document.summary()));
+            let given = attempt(|| {
+                text.document.take_pieces(|piece| news.push(News::Piece(text.id, piece)));
+                let is_done = text.document.is_done();
+                Ok(is_done.then(|| text.document.summary()))
+            });
+            match given {
+                Ok(None) => return true,
+                Ok(Some(summary)) => news.push(News::Done(text.id, summary)),
+                Err(error) => {
+                    failed.push(text.id);
+                    news.push(News::Failed(text.id, error));
+                }
             }
-            !is_done
+            false
         });
+        self.failed.extend(failed);
+        self.forget_failed();
     }
 
     fn usage(&self) -> Usage {
@@ -243,7 +320,7 @@ fn nothing() -> RestoreError {
 }
 
 /// Does what may fail or panic. Models are shared and take `&self`: a panic leaves nothing of theirs half-changed.
-fn attempt<T>(work: impl FnOnce() -> Result<T, RestoreError>) -> Result<T, RestoreError> {
+pub(crate) fn attempt<T>(work: impl FnOnce() -> Result<T, RestoreError>) -> Result<T, RestoreError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let message = panic.downcast_ref::<&str>().map(|message| (*message).to_owned());
         let message = message.or_else(|| panic.downcast_ref::<String>().cloned());

@@ -222,6 +222,25 @@ fn who_waits_comes_before_what_can_wait() {
 }
 
 #[test]
+fn the_text_with_the_least_under_way_comes_first() {
+    // There is room for one window, and a long text has taken it before.
+    let mut engine = engine(SETTINGS, EngineLimits { step_tokens: 1000, cache_bytes: 140 });
+    engine.join(0, RestoreRequest::new("axy ".repeat(400)));
+    let mut news = Vec::new();
+    (0..3).for_each(|_| engine.step(&mut news));
+    for id in 1..4 {
+        engine.join(id, RestoreRequest::new("a sentence of x"));
+    }
+    news.clear();
+    // Each has at most three rounds of five steps, and so has the window that was there before.
+    (0..50).for_each(|_| engine.step(&mut news));
+    for id in 1..4 {
+        assert!(news.iter().any(|one| matches!(one, News::Done(done, _) if *done == id)), "{id} waits");
+    }
+    assert_eq!(engine.usage().texts, 1);
+}
+
+#[test]
 fn a_failure_stays_with_its_text() {
     let texts = ["axb", "a panic x", "y", "x refuse", &"long x ".repeat(40), &"refuse long ".repeat(40)];
     let requests: Vec<_> =

@@ -77,7 +77,8 @@ impl Beams {
         let order = |a: &(f64, usize, u32), b: &(f64, usize, u32)| {
             b.0.total_cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)))
         };
-        let kept = (self.width + ends.len()).min(ways.len());
+        // Even if all hypotheses end here, as many go on.
+        let kept = (self.width * (1 + ends.len())).min(ways.len());
         if kept < ways.len() {
             ways.select_nth_unstable_by(kept, order);
         }
@@ -95,6 +96,14 @@ impl Beams {
         self.ended.sort_by(|a, b| b.1.total_cmp(&a.1));
         self.ended.truncate(self.width);
         Ok(())
+    }
+
+    /// Adds a text that is known with ln of its probability, if it is not among those that were found.
+    pub(super) fn add(&mut self, tokens: &[u32], ln: f64) {
+        if self.ended.iter().all(|(known, _)| known != tokens) {
+            self.ended.push((tokens.to_vec(), ln));
+            self.ended.sort_by(|a, b| b.1.total_cmp(&a.1));
+        }
     }
 
     /// The texts that were found, the most probable first, each with its share of the probability of all of them.

@@ -38,6 +38,22 @@ impl LanguageModel {
         Ok(Some(TextLikelihood { nats: f64::from(nats), tokens: example.target.len() }))
     }
 
+    /// ln of the probability of a whole text, from its beginning to its end, in nats; `None` as for [`Self::likelihood`].
+    ///
+    /// # Errors
+    /// If the tensor library fails.
+    pub(crate) fn ln_whole(&self, text: &str) -> Result<Option<f64>, RestoreError> {
+        if matches!(self.network, Network::T5(_)) {
+            return Ok(None);
+        }
+        let mut target = self.codec.encode(text);
+        target.push(self.ends[0]);
+        let example = TokenExample { source: vec![self.beginnings().text], target };
+        let logits = self.network.target_logits(&[&example], &Pass::plain(), &mut Tape::forgetting())?;
+        let nats = cross_entropy_sum(&logits.detach(), &example.target, 0.0)?.to_scalar::<f32>()?;
+        Ok(Some(-f64::from(nats)))
+    }
+
     /// What the model writes after a template's text, greedily: at most `most` tokens, up to its own end. Special tokens in
     /// `text` count as such.
     ///

@@ -12,8 +12,7 @@ use super::network::Network;
 use super::new;
 use super::prompt::Prompt;
 use super::settings::{Learn, LmSettings, WINDOWS, default_prompt};
-use crate::calibration::Calibration;
-use crate::checkpoint::{RESTORER_VERSION, RestorerJson};
+use crate::checkpoint::RESTORER_VERSION;
 use crate::compute_type::ComputeType;
 use crate::device::DeviceChoice;
 use crate::engine::DocumentSettings;
@@ -208,11 +207,8 @@ impl LanguageModel {
             overlap_bytes: known.overlap_bytes,
         })))?;
         let min_confidence = known.map_or(MIN_CONFIDENCE, |known| known.min_confidence);
-        let known_calibration = |of: fn(&RestorerJson) -> Option<Calibration>| {
-            known.and_then(of).filter(|_| !options.raw_confidence)
-        };
-        let calibration = known_calibration(|known| known.calibration);
-        let text_calibration = known_calibration(|known| known.text_calibration);
+        let calibration = known.and_then(|known| known.calibration).filter(|_| !options.raw_confidence);
+        let text_calibration = options.of_texts(known.and_then(|known| known.text_calibration));
         let info = ModelInfo {
             family: network.family().to_owned(),
             digest: digest(base_digest.as_deref(), files.adapter.as_ref().map(|a| a.path.as_path()))?,

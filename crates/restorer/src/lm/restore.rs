@@ -52,7 +52,8 @@ impl Family for LanguageModel {
         // A byte is a token at most.
         let text = window.text.len();
         let source = text + self.prompt.tokens();
-        let copies = if window.alternatives == 0 { 1 } else { window.alternatives + 2 };
+        // Beams before and after a step, beside what was written first.
+        let copies = if window.alternatives == 0 { 1 } else { 2 * (window.alternatives + 1) + 1 };
         Cost {
             first_tokens: source,
             step_tokens: if self.drafts { STEP_TOKENS } else { 1 },
@@ -103,7 +104,7 @@ impl LanguageModel {
         self.pool.as_ref().map_or_else(rayon::current_num_threads, rayon::ThreadPool::current_num_threads)
     }
 
-    fn on_threads<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn on_threads<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         match &self.pool {
             Some(pool) => pool.install(work),
             None => work(),
@@ -129,7 +130,12 @@ impl LanguageModel {
             return Ok(None);
         }
         let mut found = self.edits(&job.window, &job.text, job.writing.written());
-        if let Some(beams) = &job.beams {
+        if let Some(beams) = &mut job.beams {
+            let written = job.writing.written();
+            if written.ended {
+                let ln = written.ln_probabilities.iter().map(|ln| f64::from(*ln)).sum();
+                beams.add(&written.tokens, ln);
+            }
             let texts: Vec<_> =
                 beams.shares().map(|(tokens, share)| (self.codec.decode(tokens), share)).collect();
             found.doubtful = doubtful(&job.window.text, &texts);
@@ -142,13 +148,16 @@ impl LanguageModel {
     /// neither does one that only differs in what the tokenizer does not keep.
     fn edits(&self, window: &Window, text: &[u32], written: &Written) -> WindowEdits {
         let passes = written.cost.passes;
-        let all = || written.ln_probabilities.iter().copied().map(f64::from).sum();
-        if !written.ended || written.tokens == text {
-            return WindowEdits { ln_probability: all(), passes, ..WindowEdits::default() };
+        let is_same = written.tokens == text;
+        let is_whole = window.core == (0..window.text.len());
+        if !written.ended || is_same && is_whole {
+            let ln_probability = written.ln_probabilities.iter().copied().map(f64::from).sum();
+            return WindowEdits { ln_probability, passes, ..WindowEdits::default() };
         }
         let output = self.codec.decode(&written.tokens);
         let ends = self.codec.ends(&written.tokens);
-        let events = align(&window.text, &output);
+        let events = if is_same { Vec::new() } else { align(&window.text, &output) };
+        let ln_probability = ln_of_core(window, &events, &ends, &written.ln_probabilities);
         let mut shift = 0isize;
         let mut edits = Vec::with_capacity(events.len());
         for Event { start, removed, replacement, .. } in events {
@@ -158,8 +167,24 @@ impl LanguageModel {
             let confidence = confidence(at..at + replacement.len(), &ends, &written.ln_probabilities);
             edits.push(Edit { start, end: start + removed.len(), replacement, confidence });
         }
-        WindowEdits { edits, ln_probability: all(), passes, ..WindowEdits::default() }
+        WindowEdits { edits, ln_probability, passes, ..WindowEdits::default() }
     }
+}
+
+/// ln of the probability of the tokens that begin in what was made of a window's core, and of the end where the core owns it.
+fn ln_of_core(window: &Window, events: &[Event], ends: &[usize], ln_probabilities: &[f32]) -> f64 {
+    // Where the output is when the input comes to a place; an event lies behind a place that it spans.
+    let output_at = |place: usize| {
+        let before = events.iter().filter(|event| event.start as usize + event.removed.len() <= place);
+        let grown = before.map(|e| e.replacement.len().cast_signed() - e.removed.len().cast_signed()).sum();
+        place.saturating_add_signed(grown)
+    };
+    let core = output_at(window.core.start)..output_at(window.core.end);
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    let owned = starts
+        .zip(ln_probabilities)
+        .filter(|(start, _)| core.contains(start) || window.owns_end && *start >= core.end);
+    owned.map(|(_, ln)| f64::from(*ln)).sum()
 }
 
 /// Probability of the tokens that an edit's replacement lies in, or of the token that stands where something was left out.

@@ -1,10 +1,12 @@
 //! The engine of a model whose originals another weighs.
 
+use std::ops::Range;
+
 use corruptor::{Edit, align, apply_edits, widen_edits};
 use rustc_hash::FxHashMap;
 
 use super::Reranked;
-use crate::engine::{Collector, Engine, News, Piece, Summary, TextId, Usage};
+use crate::engine::{Collector, Engine, News, Piece, Summary, TextId, Usage, attempt};
 use crate::error::RestoreError;
 use crate::restorer::{Alternative, Restoration, RestoreOptions, RestoreRequest};
 
@@ -12,7 +14,11 @@ use crate::restorer::{Alternative, Restoration, RestoreOptions, RestoreRequest};
 struct Asked {
     text: String,
     options: RestoreOptions,
+    protected: Vec<Range<usize>>,
 }
+
+/// Longer texts are not weighed, in bytes: a judge reads all of every candidate at once.
+const MOST_BYTES: usize = 1 << 15;
 
 /// The model's engine, and what becomes of its news.
 pub(super) struct Weighing<'r> {
@@ -22,7 +28,7 @@ pub(super) struct Weighing<'r> {
     collector: Collector,
 }
 
-/// An original, and its share of the weight of all that were weighed.
+/// An original, and its share of the weight of all that were weighed; before that, ln of what the model gives it.
 struct Candidate {
     text: String,
     share: f64,
@@ -38,16 +44,21 @@ impl<'r> Weighing<'r> {
         &self,
         asked: &Asked,
         found: Restoration,
-        share: f64,
+        summary: &Summary,
     ) -> Result<(Piece, Summary), RestoreError> {
-        let Restoration { text, passes, alternatives, .. } = found;
-        let first = Candidate { text, share };
-        let others = alternatives
-            .into_iter()
-            .map(|Alternative { text, probability }| Candidate { text, share: f64::from(probability) });
+        let threshold = asked.options.min_confidence.unwrap_or(self.reranked.info.min_confidence);
+        let Restoration { text, edits, confidence, passes, alternatives, .. } = found;
+        if alternatives.is_empty() {
+            // There is nothing to weigh: it is as the model says.
+            let sure = edits.into_iter().filter(|edit| edit.confidence >= threshold);
+            let said = Summary { confidence, passes, ..Summary::default() };
+            return Ok((piece(&asked.text, sure.collect()), said));
+        }
+        let first = Candidate { text, share: summary.ln_shares.0 };
+        let others = alternatives.into_iter().zip(&summary.ln_shares.1);
+        let others = others.map(|(Alternative { text, .. }, share)| Candidate { text, share: *share });
         let mut candidates: Vec<Candidate> = std::iter::once(first).chain(others).collect();
         self.judge(&asked.text, &mut candidates)?;
-        let best = &candidates[0];
         let script = |text: &str| {
             let events = align(&asked.text, text).into_iter();
             events
@@ -64,39 +75,42 @@ impl<'r> Weighing<'r> {
         };
         let scripts: Vec<(Vec<Edit>, f64)> =
             candidates.iter().map(|candidate| (script(&candidate.text), candidate.share)).collect();
-        let threshold = asked.options.min_confidence.unwrap_or(self.reranked.info.min_confidence);
         let told = |edit: &Edit| {
             let has = scripts.iter().filter(|(script, _)| script.contains(edit));
             let share: f64 = has.map(|(_, share)| share).sum();
             Edit { confidence: share.min(1.0) as f32, ..edit.clone() }
         };
-        let script = script(&best.text);
-        let sure = script.iter().map(told).filter(|edit| edit.confidence >= threshold);
-        let edits = widen_edits(&asked.text, sure.collect());
-        // Edits of a script always fit.
-        let (text, edits) = match apply_edits(&asked.text, &edits) {
-            Ok(text) => (text, edits),
-            Err(_) => (asked.text.clone(), Vec::new()),
+        let is_free = |edit: &Edit| {
+            !asked.protected.iter().any(|range| edit.start < range.end && range.start < edit.end)
         };
+        let sure = scripts[0].0.iter().map(told).filter(|edit| edit.confidence >= threshold && is_free(edit));
+        let piece = piece(&asked.text, sure.collect());
+        let text = &piece.text;
         let confidence =
-            candidates.iter().find(|candidate| candidate.text == text).map_or(0.0, |one| one.share);
-        let others = candidates.iter().filter(|candidate| candidate.text != text);
+            candidates.iter().find(|candidate| candidate.text == *text).map_or(0.0, |one| one.share);
+        let others = candidates.iter().filter(|candidate| candidate.text != *text);
         let alternatives = others
             .take(asked.options.alternatives)
             .map(|one| Alternative { text: one.text.clone(), probability: one.share as f32 })
             .collect();
         let summary = Summary { confidence: confidence as f32, passes, alternatives, ..Summary::default() };
-        Ok((Piece { start: 0, end: asked.text.len(), text, edits }, summary))
+        Ok((piece, summary))
     }
 
     /// Gives candidates the shares that both have a say in, and sorts them, the most probable first.
     fn judge(&self, corrupted: &str, candidates: &mut [Candidate]) -> Result<(), RestoreError> {
         let texts: Vec<&str> = candidates.iter().map(|candidate| candidate.text.as_str()).collect();
+        if corrupted.len() > MOST_BYTES {
+            let message = format!(
+                "a text of {} bytes is too long to be weighed as a whole, {MOST_BYTES} at most: cut it, or do without a second model",
+                corrupted.len()
+            );
+            return Err(RestoreError::Config { key: "rerank", message });
+        }
         let said = self.reranked.judge.weigh(corrupted, &texts)?;
         let weights = candidates.iter().zip(said).map(|(candidate, said)| {
-            let own = candidate.share.max(f64::MIN_POSITIVE).ln();
             // What only the judge holds impossible is the last to be taken, and still can be.
-            own + self.reranked.weight * said.max(-1e9)
+            candidate.share + self.reranked.weight * said.max(-1e9)
         });
         let weights: Vec<f64> = weights.collect();
         let greatest = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -110,10 +124,22 @@ impl<'r> Weighing<'r> {
     }
 }
 
+/// What edits make of a whole text, as its one piece.
+fn piece(text: &str, edits: Vec<Edit>) -> Piece {
+    let edits = widen_edits(text, edits);
+    // Edits of a script always fit.
+    let (restored, edits) = match apply_edits(text, &edits) {
+        Ok(restored) => (restored, edits),
+        Err(_) => (text.to_owned(), Vec::new()),
+    };
+    Piece { start: 0, end: text.len(), text: restored, edits }
+}
+
 impl Engine for Weighing<'_> {
     fn join(&mut self, id: TextId, request: RestoreRequest) {
         let options = request.options;
-        self.asked.insert(id, Asked { text: request.text.clone(), options });
+        let protected = request.protected();
+        self.asked.insert(id, Asked { text: request.text.clone(), options, protected });
         let alternatives = options.alternatives.max(self.reranked.candidates - 1);
         // What is not sure may become so.
         let options = RestoreOptions { min_confidence: Some(0.0), alternatives, ..options };
@@ -130,13 +156,13 @@ impl Engine for Weighing<'_> {
         let mut own = Vec::new();
         self.inner.step(&mut own);
         for one in own {
-            let share = match &one {
-                News::Done(_, summary) => summary.share,
-                _ => 0.0,
+            let summary = match &one {
+                News::Done(_, summary) => summary.clone(),
+                _ => Summary::default(),
             };
             let Some((id, found)) = self.collector.take(one) else { continue };
             let Some(asked) = self.asked.remove(&id) else { continue };
-            match found.and_then(|found| self.weighed(&asked, found, share)) {
+            match found.and_then(|found| attempt(|| self.weighed(&asked, found, &summary))) {
                 Ok((piece, summary)) => news.extend([News::Piece(id, piece), News::Done(id, summary)]),
                 Err(error) => news.push(News::Failed(id, error)),
             }

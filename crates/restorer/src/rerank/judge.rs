@@ -29,7 +29,11 @@ pub trait Judge: Send + Sync {
 /// The prior times the channel's exact likelihood, as they are weighed in decoding.
 impl<P: Prior> Judge for ChannelRestorer<P> {
     fn weigh(&self, corrupted: &str, originals: &[&str]) -> Result<Vec<f64>, RestoreError> {
-        Ok(originals.par_iter().map(|original| self.ln_joint(original, corrupted)).collect())
+        let weigh = || originals.par_iter().map(|original| self.ln_joint(original, corrupted)).collect();
+        Ok(match &self.pool {
+            Some(pool) => pool.install(weigh),
+            None => weigh(),
+        })
     }
 
     fn digest(&self) -> &str {
@@ -43,12 +47,9 @@ impl Judge for LanguageModel {
         let one = |original: &&str| {
             let message =
                 "an encoder–decoder cannot weigh texts: a judge is a prior, or a decoder".to_owned();
-            match self.likelihood(original)? {
-                Some(likelihood) => Ok(-likelihood.nats),
-                None => Err(RestoreError::Config { key: "rerank", message }),
-            }
+            self.ln_whole(original)?.ok_or(RestoreError::Config { key: "rerank", message })
         };
-        originals.par_iter().map(one).collect()
+        self.on_threads(|| originals.par_iter().map(one).collect())
     }
 
     fn digest(&self) -> &str {

@@ -32,13 +32,16 @@ impl Reranking {
     /// [`Self::candidates`] where nobody has chosen a number.
     pub const DEFAULT_CANDIDATES: usize = 8;
 
+    /// More are never asked about.
+    const MOST_CANDIDATES: usize = 64;
+
     fn validate(&self) -> Result<(), RestoreError> {
         let fail = |key, message: &str| Err(RestoreError::Config { key, message: message.to_owned() });
         if !(self.weight >= 0.0 && self.weight.is_finite()) {
             return fail("rerank weight", "a number from 0 on");
         }
-        if self.candidates < 2 {
-            return fail("candidates", "a number from 2 on: there is nothing to choose from one");
+        if !(2..=Self::MOST_CANDIDATES).contains(&self.candidates) {
+            return fail("candidates", "a number from 2 to 64: there is nothing to choose from one");
         }
         Ok(())
     }

@@ -85,7 +85,7 @@ impl Tagger {
         let params = Params::from_tensors(path, MODEL_TYPE, loaded.dense, &device);
         let network = Network::new(params, &loaded.config)?;
         let calibration = loaded.restorer.calibration.filter(|_| !options.raw_confidence);
-        let text_calibration = loaded.restorer.text_calibration.filter(|_| !options.raw_confidence);
+        let text_calibration = options.of_texts(loaded.restorer.text_calibration);
         let confidence = (loaded.restorer.min_confidence, calibration, text_calibration);
         Self::assemble(loaded.config, network, loaded.tables, device, options, confidence, files.digest()?)
     }

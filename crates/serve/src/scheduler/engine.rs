@@ -92,7 +92,11 @@ impl Work<'_> {
             }
             stays
         });
-        metrics::cancelled(before - self.texts.len());
+        if before > self.texts.len() {
+            metrics::cancelled(before - self.texts.len());
+            // What was spent on them is no measure of others.
+            self.busy = Duration::ZERO;
+        }
     }
 
     fn step(&mut self, shared: &Shared) {
