@@ -1,12 +1,13 @@
 """How far a text restored in windows is the one that is restored as a whole, and what memory a long one takes.
 
-    python3 -m bench.windows [--bytes 20000] [--texts 8] [--noise 0.05] [--programs target/release]
+    python3 -m bench.windows [--bytes 10000] [--texts 4] [--noise 0.05] [--programs target/release]
 
-Texts are beginnings of documents of data/corpus, corrupted at a character error rate. Each model restores them in its
-own windows and in one window that holds all of a text; models that have learned from short texts only, in windows of a
-half and three quarters of their own size and in their own, of texts that fit one. Prints a Markdown table: the share of
-characters that agree (all but those of edits that only one of the two makes), and the greatest resident memory of the
-program for a text and for one ten times as long.
+Texts are beginnings of documents of data/corpus, corrupted at a character error rate. Models that see any length
+restore them in their own windows and in one window that holds all of a text. Models that have learned from windows of
+one size restore texts that fit one in windows of three quarters of that size, and longer texts in their own windows and
+in windows of the same size with more context. Prints a Markdown table: the share of characters that agree (all but
+those of edits that only one of the two makes), and the greatest resident memory for a text and for one ten times as
+long.
 """
 
 import argparse
@@ -20,8 +21,8 @@ import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = """\
-| model | windows, overlap | texts × bytes | characters that agree | texts that are the same | edits |
-|---|---|---:|---:|---:|---:|"""
+| model | windows, overlap | beside | texts × bytes | characters that agree | texts that are the same | edits |
+|---|---|---|---:|---:|---:|---:|"""
 
 
 def documents(corpus: Path, count: int, size: int) -> list[str]:
@@ -61,14 +62,28 @@ def difference(one: dict, other: dict) -> int:
     return sum(max(end - start, len(replacement)) for start, end, replacement in edits[0] ^ edits[1])
 
 
-def row(name: str, windows: str, pairs: list[tuple[dict, dict]]) -> str:
+def own_windows(model: str) -> tuple[int, int]:
+    """Window and overlap of a checkpoint, in bytes."""
+    known = json.loads((ROOT / model / "restorer.json").read_text(encoding="utf-8"))
+    return known["window_bytes"], known["overlap_bytes"]
+
+
+def row(name: str, windows: tuple[int, int], beside: str, pairs: list[tuple[dict, dict]]) -> str:
     """A line of the table."""
     characters = sum(len(one["text"]) for one, _ in pairs)
     apart = sum(difference(one, other) for one, other in pairs)
     same = sum(one["text"] == other["text"] for one, other in pairs)
     edits = sum(len(other["edits"]) for _, other in pairs)
     sizes = f"{len(pairs)} × {characters // len(pairs):,}"
-    cells = [name, windows, sizes, f"{1 - apart / characters:.4%}", f"{same} of {len(pairs)}", f"{edits:,}"]
+    cells = [
+        name,
+        f"{windows[0]}, {windows[1]}",
+        beside,
+        sizes,
+        f"{1 - apart / characters:.4%}",
+        f"{same} of {len(pairs)}",
+        f"{edits:,}",
+    ]
     return f"| {' | '.join(cells)} |"
 
 
@@ -77,17 +92,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.windows", description=__doc__.split("\n", maxsplit=1)[0])
     add = parser.add_argument
     add("--corpus", type=Path, default=Path("data/corpus"), metavar="DIR", help="[%(default)s]")
-    add("--texts", type=int, default=8, metavar="N", help="[%(default)s]")
-    add("--bytes", type=int, default=20_000, metavar="N", help="[%(default)s]")
-    add("--short-texts", type=int, default=64, metavar="N", help="of models that see little [%(default)s]")
+    add("--texts", type=int, default=4, metavar="N", help="[%(default)s]")
+    add("--bytes", type=int, default=10_000, metavar="N", help="[%(default)s]")
+    add("--short-texts", type=int, default=48, metavar="N", help="of models that see little [%(default)s]")
     add("--noise", default="0.05", metavar="CER", help="[%(default)s]")
-    add("--models", nargs="+", default=["models/tagger", "models/default"], metavar="DIR", help="that see any length")
+    add("--models", nargs="+", default=["models/default"], metavar="DIR", help="that see any length")
     add(
         "--short-models",
         nargs="*",
-        default=["bench/models/llama"],
+        default=["models/tagger", "bench/models/llama"],
         metavar="DIR",
-        help="that have learned from windows",
+        help="that have learned from windows of one size",
     )
     add("--programs", type=Path, default=Path("target/release"), metavar="DIR", help="[%(default)s]")
     arguments = parser.parse_args()
@@ -97,25 +112,27 @@ def main() -> int:
         texts = documents(arguments.corpus, count, size)
         return [corrupted(programs, text, arguments.noise, seed) for seed, text in enumerate(texts)]
 
+    def compare(model: str, texts: list[str], windows: tuple[int, int], other: tuple[int, int], beside: str) -> None:
+        def restored(text: str, size: tuple[int, int]) -> dict:
+            return restore(programs, model, text, "--window-bytes", str(size[0]), "--overlap-bytes", str(size[1]))
+
+        pairs = [(restored(text, windows), restored(text, other)) for text in texts]
+        print(row(model, windows, beside, pairs), flush=True)
+
     print(HEAD, flush=True)
     texts = noisy(arguments.texts, arguments.bytes)
     for model in arguments.models:
-        whole = ["--window-bytes", str(2 * arguments.bytes), "--overlap-bytes", "0"]
-        pairs = [(restore(programs, model, text), restore(programs, model, text, *whole)) for text in texts]
-        known = json.loads((ROOT / model / "restorer.json").read_text())
-        windows = f"{known['window_bytes']}, {known['overlap_bytes']}"
-        print(row(model, windows, pairs), flush=True)
+        compare(model, texts, own_windows(model), (2 * arguments.bytes, 0), "the whole")
     for model in arguments.short_models:
-        size = json.loads((ROOT / model / "restorer.json").read_text())["window_bytes"]
-        texts = noisy(arguments.short_texts, size * 7 // 8)
-        for window, overlap in [(size // 2, size // 8), (size * 3 // 4, size // 4)]:
-            short = ["--window-bytes", str(window), "--overlap-bytes", str(overlap)]
-            pairs = [(restore(programs, model, text, *short), restore(programs, model, text)) for text in texts]
-            print(row(model, f"{window}, {overlap}", pairs), flush=True)
+        size, overlap = own_windows(model)
+        short = noisy(arguments.short_texts, size * 7 // 8)
+        compare(model, short, (size * 3 // 4, size // 4), (size, overlap), "the whole")
+        more = (size, size * 3 // 8)
+        compare(model, texts[:2], (size, overlap), more, f"{more[0]}, {more[1]}")
 
     print("\n| model | bytes | greatest resident memory |\n|---|---:|---:|")
     text = "".join(noisy(arguments.texts, arguments.bytes))
-    for model in arguments.models:
+    for model in [*arguments.models, *arguments.short_models[:1]]:
         for long in (text, 10 * text):
             memory = restore(programs, model, long)["memory"]
             print(f"| {model} | {len(long.encode()):,} | {memory / 2**20:,.0f} MiB |", flush=True)

@@ -22,6 +22,8 @@ pub(crate) struct Running<'f, F: Family> {
     /// In the order of their arrival.
     texts: Vec<Text>,
     jobs: Vec<Job<F::Job<'f>>>,
+    /// Windows that have begun.
+    begun: u64,
     /// Those whose windows are still on the list.
     failed: FxHashSet<TextId>,
     usage: Usage,
@@ -33,6 +35,8 @@ struct Text {
     document: Document,
     /// A window that found no room.
     waiting: Option<(usize, Arc<Window>)>,
+    /// How many windows, of all texts, had begun when one of it last did.
+    last: u64,
 }
 
 struct Job<J> {
@@ -52,23 +56,25 @@ impl<'f, F: Family> Running<'f, F> {
             limits,
             texts: Vec::new(),
             jobs: Vec::new(),
+            begun: 0,
             failed: FxHashSet::default(),
             usage: Usage::default(),
         }
     }
 
-    /// The windows that there is room for: those that matter more first, and of those one of the text that has the fewest under way.
+    /// The windows that there is room for: those that matter more first, and of those one of the text that has the fewest under way,
+    /// and has waited longest.
     fn admit(&mut self, news: &mut Vec<News>) -> Vec<(Ready, Cost)> {
         let mut running: FxHashMap<TextId, usize> = FxHashMap::default();
         for job in &self.jobs {
             *running.entry(job.text).or_default() += 1;
         }
         let place = |(at, text): (usize, &Text)| {
-            Reverse((text.priority, running.get(&text.id).copied().unwrap_or(0), at))
+            Reverse((text.priority, running.get(&text.id).copied().unwrap_or(0), text.last, at))
         };
         let mut waiting: BinaryHeap<_> = self.texts.iter().enumerate().map(place).collect();
         let (mut found, mut failed) = (Vec::new(), Vec::new());
-        while let Some(Reverse((priority, running, at))) = waiting.pop() {
+        while let Some(Reverse((priority, running, _, at))) = waiting.pop() {
             let text = &mut self.texts[at];
             let next = match text.waiting.take() {
                 Some(next) => Ok(Some(next)),
@@ -93,8 +99,10 @@ impl<'f, F: Family> Running<'f, F> {
                 continue;
             }
             self.usage.add(cost, cost.first_tokens);
+            self.begun += 1;
+            text.last = self.begun;
             found.push((Ready { text: text.id, priority, core, window }, cost));
-            waiting.push(Reverse((priority, running + 1, at)));
+            waiting.push(Reverse((priority, running + 1, text.last, at)));
         }
         for (id, error) in failed {
             self.fail(id, error, news);
@@ -232,7 +240,7 @@ impl<F: Family> Engine for Running<'_, F> {
     fn join(&mut self, id: TextId, request: RestoreRequest) {
         let priority = request.options.priority;
         let document = Document::new(request, &self.settings);
-        self.texts.push(Text { id, priority, document, waiting: None });
+        self.texts.push(Text { id, priority, document, waiting: None, last: 0 });
     }
 
     fn leave(&mut self, id: TextId) {

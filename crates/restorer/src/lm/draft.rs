@@ -93,9 +93,11 @@ impl Drafter {
     fn length(&self, texts: usize) -> usize {
         let shared = PASS_ROWS / texts.max(1) as f32 + TEXT_ROWS;
         let (mut written, mut chance) = (1.0, 1.0);
-        // Texts that share a pass fill each other's tiles.
-        let rows = |proposed: usize| {
-            if texts == 1 { (1 + proposed).next_multiple_of(TILE_ROWS) } else { 1 + proposed }
+        // Texts that share a pass fill each other's tiles; one row alone still costs a little less than a tile.
+        let rows = |proposed: usize| match (texts, proposed) {
+            (1, 0) => TILE_ROWS - 1,
+            (1, _) => (1 + proposed).next_multiple_of(TILE_ROWS),
+            _ => 1 + proposed,
         };
         let (mut best, mut length) = (written / (shared + rows(0) as f32), 0);
         for proposed in 1..=MOST {
