@@ -86,5 +86,5 @@ fn what_cannot_weigh_says_so() {
     }
     let rerank = Some(Reranking { judge: repository("models/default"), weight: 0.5, candidates: 1 });
     let error = load(&repository("models/tagger"), &LoadOptions { rerank, ..LoadOptions::default() });
-    assert!(error.err().unwrap().to_string().contains("from 2 on"));
+    assert!(error.err().unwrap().to_string().contains("from 2 to 64"));
 }
