@@ -15,6 +15,15 @@ pub struct Edit {
     pub confidence: f32,
 }
 
+impl Edit {
+    /// The same edit of a text in which everything lies `by` bytes further on; where `by` is negative, further back.
+    #[must_use]
+    pub fn moved(self, by: isize) -> Self {
+        let [start, end] = [self.start, self.end].map(|at| at.wrapping_add_signed(by));
+        Self { start, end, ..self }
+    }
+}
+
 /// Why edits do not fit a text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EditError {

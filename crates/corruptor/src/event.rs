@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::edit::Edit;
 use crate::op::EventOp;
 
 /// One event over an original text.
@@ -17,6 +18,14 @@ pub struct Event {
     pub removed: String,
     /// What stands there in the corrupted text (for a duplication the span twice).
     pub replacement: String,
+}
+
+impl Event {
+    /// The event as an edit of the text that it is over.
+    pub fn into_edit(self, confidence: f32) -> Edit {
+        let Self { start, length, replacement, .. } = self;
+        Edit { start: start as usize, end: (start + length) as usize, replacement, confidence }
+    }
 }
 
 /// Why a list of events does not fit a text.

@@ -91,10 +91,8 @@ pub fn calibrate_checkpoint_texts(
     };
     drop(model);
     write_text_calibration(dir, calibration)?;
-    let told = judged.iter().map(|text| Judged {
-        confidence: calibration.probability(f64::from(text.confidence)) as f32,
-        ..*text
-    });
+    let told =
+        judged.iter().map(|text| Judged { confidence: calibration.confidence(text.confidence), ..*text });
     let after = TextFigures::of(&told.collect::<Vec<_>>());
     Ok(Some(CalibratedTexts { calibration, before: TextFigures::of(&judged), after }))
 }
@@ -112,11 +110,9 @@ pub fn calibrate_checkpoint(
 ) -> Result<Option<Calibrated>, FinetuneError> {
     let model = restorer::load(dir, &LoadOptions { raw_confidence: true, ..options.clone() })?;
     let Some((calibration, edits)) = calibrate(model.as_ref(), pairs, workers)? else { return Ok(None) };
-    let told = |edit: &JudgedEdit| JudgedEdit {
-        confidence: calibration.probability(f64::from(edit.confidence)) as f32,
-        ..*edit
-    };
-    let after = EditFigures::of(&edits.iter().map(told).collect::<Vec<_>>());
+    let told =
+        edits.iter().map(|edit| JudgedEdit { confidence: calibration.confidence(edit.confidence), ..*edit });
+    let after = EditFigures::of(&told.collect::<Vec<_>>());
     let (Some(before), Some(after)) = (EditFigures::of(&edits), after) else { return Ok(None) };
     drop(model);
     write_calibration(dir, calibration)?;

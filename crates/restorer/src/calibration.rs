@@ -62,6 +62,11 @@ impl Calibration {
         logistic(self.slope * log_odds(said) + self.intercept)
     }
 
+    /// `probability` of the confidence of an edit or a text.
+    pub fn confidence(self, said: f32) -> f32 {
+        self.probability(f64::from(said)) as f32
+    }
+
     /// What the model says of something that has this probability: the least that reaches it.
     pub fn said(self, probability: f64) -> f64 {
         if self == Self::default() || probability <= 0.0 || probability >= 1.0 {

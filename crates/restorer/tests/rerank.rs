@@ -51,9 +51,9 @@ fn without_weight_the_judge_changes_nothing() {
         let judged = restore(model(dir, Some(("models/default", 0.0))).unwrap().as_ref(), 0.0);
         assert_sound(&judged);
         for (own, judged) in own.iter().zip(&judged) {
-            // What is less probable than not may be left out.
-            let known = own.alternatives.iter().map(|other| &other.text).chain([&own.text]);
-            assert!(known.into_iter().any(|text| *text == judged.text), "{own:?}\n{judged:?}");
+            // The model writes edits that are right more often than not, one by one; together they can be less probable than without one.
+            let best = own.alternatives.first().map(|other| &other.text);
+            assert!(judged.text == own.text || Some(&judged.text) == best, "{own:?}\n{judged:?}");
         }
     }
 }

@@ -113,7 +113,7 @@ fn part(
     let input = lattice.at[segment.first as usize] as usize..lattice.at[segment.last as usize] as usize;
     let script = |original: &str| {
         let events = align(&text[input.clone()], original);
-        events.into_iter().map(|event| (event.start, event.length, event.replacement)).collect::<Vec<_>>()
+        events.into_iter().map(|event| event.into_edit(0.0)).collect::<Vec<Edit>>()
     };
     let scripts: Vec<_> =
         known.iter().take(enough).map(|original| (script(&original.text), original.share)).collect();
@@ -121,10 +121,8 @@ fn part(
     for edit in script(best) {
         let has = scripts.iter().filter(|(script, _)| script.contains(&edit));
         let share = has.map(|(_, share)| share).sum::<f64>().min(1.0);
-        let (start, length, replacement) = edit;
-        let start = input.start + start as usize;
         shares.push(share);
-        edits.push(Edit { start, end: start + length as usize, replacement, confidence: share as f32 });
+        edits.push(Edit { confidence: share as f32, ..edit.moved(input.start.cast_signed()) });
     }
     let share = known
         .iter()

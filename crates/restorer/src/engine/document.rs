@@ -186,7 +186,7 @@ impl Document {
             let Range { start, end } = window.core;
             let inside = accepted.filter(|edit| start <= edit.start && edit.end <= end);
             let owned = inside.filter(|edit| window.owns_end || edit.start < end);
-            let moved = owned.map(|edit| Edit { start: edit.start - start, end: edit.end - start, ..edit });
+            let moved = owned.map(|edit| edit.moved(-start.cast_signed()));
             let protected = core.moved(&self.protected);
             let edits: Vec<Edit> =
                 moved.filter(|edit| !touches(&protected, &(edit.start..edit.end))).collect();
@@ -194,7 +194,7 @@ impl Document {
             return;
         }
         let offset = core.input.start - window.core.start;
-        let moved = accepted.map(|edit| Edit { start: edit.start + offset, end: edit.end + offset, ..edit });
+        let moved = accepted.map(|edit| edit.moved(offset.cast_signed()));
         let edits = moved.filter(|edit| !touches(&self.protected, &(edit.start..edit.end))).collect();
         let mut doubtful = found.doubtful;
         for part in &mut doubtful {
@@ -228,9 +228,7 @@ impl Document {
         let owns = |at: usize| start <= at && (at < end || is_last);
         core.finished.doubtful.retain(|part| owns(part.input.start));
         let inside = first.edits.iter().filter(|edit| owns(edit.start) && edit.end <= end);
-        let moved =
-            inside.map(|edit| Edit { start: edit.start - start, end: edit.end - start, ..edit.clone() });
-        let edits: Vec<Edit> = moved.collect();
+        let edits: Vec<Edit> = inside.map(|edit| edit.clone().moved(-start.cast_signed())).collect();
         core.change(&edits);
     }
 

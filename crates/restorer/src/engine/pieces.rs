@@ -86,8 +86,7 @@ impl Pieces {
             parts = edits.iter().map(|edit| unmade(text, start, edit)).collect();
         }
         let sure = edits.into_iter().filter(|edit| edit.confidence >= self.threshold);
-        let edits: Vec<Edit> =
-            sure.map(|edit| Edit { start: edit.start + start, end: edit.end + start, ..edit }).collect();
+        let edits: Vec<Edit> = sure.map(|edit| edit.moved(start.cast_signed())).collect();
         let mut piece = Piece { start, end, text: String::new(), edits: minimize_edits(text, edits) };
         piece.write(text);
         if self.restored.is_some() {
@@ -121,17 +120,12 @@ impl Pieces {
 
     fn finish(&mut self, text: &str, mut piece: Piece) -> Piece {
         let Piece { start, end, .. } = piece;
-        let own = piece.edits.into_iter().map(|edit| Edit {
-            start: edit.start - start,
-            end: edit.end - start,
-            ..edit
-        });
+        let own = piece.edits.into_iter().map(|edit| edit.moved(-start.cast_signed()));
         let widened = widen_edits(&text[start..end], own.collect());
         let told = |edit: Edit| {
-            let confidence = self.calibration.map_or(edit.confidence, |calibration| {
-                calibration.probability(f64::from(edit.confidence)) as f32
-            });
-            Edit { start: edit.start + start, end: edit.end + start, confidence, ..edit }
+            let said = edit.confidence;
+            let confidence = self.calibration.map_or(said, |calibration| calibration.confidence(said));
+            Edit { confidence, ..edit.moved(start.cast_signed()) }
         };
         piece.edits = widened.into_iter().map(told).collect();
         if let Some(restored) = &mut self.restored {
@@ -159,10 +153,7 @@ impl Piece {
     /// Writes what the edits make of the input; they fall as a whole where they do not fit.
     fn write(&mut self, text: &str) {
         let Self { start, end, edits, .. } = self;
-        let own: Vec<Edit> = edits
-            .iter()
-            .map(|edit| Edit { start: edit.start - *start, end: edit.end - *start, ..edit.clone() })
-            .collect();
+        let own: Vec<Edit> = edits.iter().map(|edit| edit.clone().moved(-(*start).cast_signed())).collect();
         let input = &text[*start..*end];
         self.text = apply_edits(input, &own).unwrap_or_else(|_| {
             edits.clear();

@@ -33,8 +33,8 @@ struct Text {
     id: TextId,
     priority: Priority,
     document: Document,
-    /// A window that found no room.
-    waiting: Option<(usize, Arc<Window>)>,
+    /// A window that found no room, with the number of its core.
+    waiting: Option<(usize, Arc<Window>, Cost)>,
     /// How many windows, of all texts, had begun when one of it last did.
     last: u64,
 }
@@ -78,9 +78,15 @@ impl<'f, F: Family> Running<'f, F> {
             let text = &mut self.texts[at];
             let next = match text.waiting.take() {
                 Some(next) => Ok(Some(next)),
-                None => attempt(|| Ok(text.document.next_window())),
+                None => attempt(|| {
+                    let next = text.document.next_window();
+                    Ok(next.map(|(core, window)| {
+                        let cost = self.family.cost(&window);
+                        (core, window, cost)
+                    }))
+                }),
             };
-            let (core, window) = match next {
+            let (core, window, cost) = match next {
                 Ok(Some(next)) => next,
                 Ok(None) => continue,
                 Err(error) => {
@@ -88,10 +94,9 @@ impl<'f, F: Family> Running<'f, F> {
                     continue;
                 }
             };
-            let cost = self.family.cost(&window);
             if !self.usage.has_room(cost, &self.limits, priority) {
                 // Whoever comes behind waits too, so that nobody large is passed over forever.
-                text.waiting = Some((core, window));
+                text.waiting = Some((core, window, cost));
                 if priority == Priority::Bulk {
                     break;
                 }

@@ -154,11 +154,8 @@ fn pieces_come_in_order_while_later_ones_are_not_yet_looked_at() {
                 News::Piece(7, piece) => {
                     first.get_or_insert(steps);
                     assert_eq!(piece.start, end);
-                    let own: Vec<Edit> = piece
-                        .edits
-                        .iter()
-                        .map(|edit| Edit { start: edit.start - end, end: edit.end - end, ..edit.clone() })
-                        .collect();
+                    let own: Vec<Edit> =
+                        piece.edits.iter().map(|edit| edit.clone().moved(-end.cast_signed())).collect();
                     assert_eq!(apply_edits(&text[piece.start..piece.end], &own).unwrap(), piece.text);
                     end = piece.end;
                     restored.push_str(&piece.text);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use corruptor::{Edit, Event, align};
+use corruptor::{Event, align};
 use rayon::prelude::*;
 
 use super::beam::Beams;
@@ -160,12 +160,11 @@ impl LanguageModel {
         let ln_probability = ln_of_core(window, &events, &ends, &written.ln_probabilities);
         let mut shift = 0isize;
         let mut edits = Vec::with_capacity(events.len());
-        for Event { start, removed, replacement, .. } in events {
-            let start = start as usize;
-            let at = start.wrapping_add_signed(shift);
-            shift += replacement.len().cast_signed() - removed.len().cast_signed();
-            let confidence = confidence(at..at + replacement.len(), &ends, &written.ln_probabilities);
-            edits.push(Edit { start, end: start + removed.len(), replacement, confidence });
+        for event in events {
+            let written_at = (event.start as usize).wrapping_add_signed(shift);
+            shift += event.replacement.len().cast_signed() - event.removed.len().cast_signed();
+            let written_bytes = written_at..written_at + event.replacement.len();
+            edits.push(event.into_edit(confidence(written_bytes, &ends, &written.ln_probabilities)));
         }
         WindowEdits { edits, ln_probability, passes, ..WindowEdits::default() }
     }

@@ -60,18 +60,7 @@ impl<'r> Weighing<'r> {
         let mut candidates: Vec<Candidate> = std::iter::once(first).chain(others).collect();
         self.judge(&asked.text, &mut candidates)?;
         let script = |text: &str| {
-            let events = align(&asked.text, text).into_iter();
-            events
-                .map(|event| {
-                    let start = event.start as usize;
-                    Edit {
-                        start,
-                        end: start + event.removed.len(),
-                        replacement: event.replacement,
-                        confidence: 0.0,
-                    }
-                })
-                .collect::<Vec<Edit>>()
+            align(&asked.text, text).into_iter().map(|event| event.into_edit(0.0)).collect::<Vec<Edit>>()
         };
         let scripts: Vec<(Vec<Edit>, f64)> =
             candidates.iter().map(|candidate| (script(&candidate.text), candidate.share)).collect();
