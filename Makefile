@@ -66,6 +66,10 @@ bench: ## compare the corruptor with its peers, about 15 minutes (BENCH_ARGS="--
 	@scripts/require cargo cc npm python3
 	python3 -m bench.corruptor $(BENCH_ARGS)
 
+.PHONY: openapi
+openapi: ## write docs/openapi.json, the description of the HTTP API
+	cargo run --locked --quiet --package serve --bin serve -- openapi > docs/openapi.json
+
 .PHONY: model
 model: ## make models/large, the prior of recipes/large.toml, the shipped model, models/default
 	scripts/ship-model models/large models/default

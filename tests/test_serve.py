@@ -1,12 +1,6 @@
 """The server and the file job, asked from outside and checked with other code."""
 
-import json
-import socket
-import subprocess
-import time
-import urllib.error
 import urllib.request
-from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,36 +8,7 @@ import pytest
 
 import pairs
 from conftest import ROOT, run
-
-
-def free_port():
-    """Return a port that nothing listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-@contextmanager
-def server(programs, *options):
-    """Run `serve http` and yield its address, ready to answer; it must end by itself on SIGTERM."""
-    address = f"127.0.0.1:{free_port()}"
-    process = subprocess.Popen([programs / "serve", "http", "--listen", address, *options])
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"http://{address}/readyz", timeout=5).close()
-                break
-            except OSError:
-                assert process.poll() is None, f"the server ended with status {process.returncode}"
-                assert time.monotonic() < deadline, "the server was not ready within a minute"
-                time.sleep(0.1)
-        yield f"http://{address}"
-        process.terminate()
-        assert process.wait(timeout=30) == 0
-    finally:
-        process.kill()
-        process.wait()
+from serving import ask, server
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +19,8 @@ def address(programs):
 
 
 def post(address, body, content_type="application/json"):
-    """Send a request and return status, content type and the decoded answer."""
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(f"{address}/v1/restore", data, {"content-type": content_type})
-    try:
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return answer.status, answer.headers["content-type"], json.load(answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.headers["content-type"], json.load(error)
+    """Ask `/v1/restore`; return status, content type and the decoded answer."""
+    return ask(address, "/v1/restore", body, {"content-type": content_type})
 
 
 @pytest.fixture(scope="module")

@@ -5,30 +5,37 @@
 
 A prior times the channel weighs the n best of a tagger and of an autoregressive model; SmolLM2, as `finetune import`
 writes it, those of channel decoding. The weight is the one of the grid with the lowest character error rate on
-validation pairs; the table is of test pairs, all edits applied, with the seconds that `finetune evaluate` took.
+validation pairs; the table is of test pairs, all edits applied, with the seconds of all processors that
+`finetune evaluate` took.
 """
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 GRID = [0.1, 0.25, 0.5, 1.0]
 HEAD = """\
-| model | weighed by | weight | texts | CER before | CER after | cut | whole texts | seconds |
+| model | weighed by | weight | texts | CER before | CER after | cut | whole texts | processor s |
 |---|---|---:|---:|---:|---:|---:|---:|---:|"""
 
 
+def spent() -> float:
+    """Processor seconds of all programs that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def evaluate(arguments: argparse.Namespace, model: str, split: str, limit: int, *judge: str) -> dict:
-    """What `finetune evaluate` says of a split, with the seconds that it took."""
+    """What `finetune evaluate` says of a split, with what it took."""
     metrics = arguments.work / "metrics.json"
     command = [arguments.programs / "finetune", "evaluate", "--model", model, "--pairs", arguments.pairs / split]
     command += ["--limit", limit, "--min-confidence", 0, "--metrics", metrics, *judge]
-    started = time.perf_counter()
+    before = spent()
     subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return {**json.loads(metrics.read_text()), "seconds": time.perf_counter() - started}
+    return {**json.loads(metrics.read_text()), "seconds": spent() - before}
 
 
 def row(model: str, judge: str, weight: str, found: dict) -> str:

@@ -6,32 +6,32 @@ use crate::edit::Edit;
 
 /// What an offset counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "lowercase")]
 pub enum OffsetUnit {
     /// Bytes of UTF-8: Rust, Go.
     #[default]
-    Bytes,
+    Byte,
     /// Code points: Python.
-    CodePoints,
+    CodePoint,
     /// Code units of UTF-16: JavaScript, Java, .NET, the Language Server Protocol.
     Utf16,
 }
 
 impl OffsetUnit {
     /// Their names, as JSON has them.
-    pub const NAMES: [&str; 3] = ["bytes", "code_points", "utf16"];
+    pub const NAMES: [&str; 3] = ["byte", "codepoint", "utf16"];
 
     /// The unit of one of [`Self::NAMES`].
     pub fn of_name(name: &str) -> Option<Self> {
-        [Self::Bytes, Self::CodePoints, Self::Utf16].into_iter().find(|unit| unit.name() == name)
+        [Self::Byte, Self::CodePoint, Self::Utf16].into_iter().find(|unit| unit.name() == name)
     }
 
     /// Its name.
     pub fn name(self) -> &'static str {
-        let [bytes, code_points, utf16] = Self::NAMES;
+        let [byte, code_point, utf16] = Self::NAMES;
         match self {
-            Self::Bytes => bytes,
-            Self::CodePoints => code_points,
+            Self::Byte => byte,
+            Self::CodePoint => code_point,
             Self::Utf16 => utf16,
         }
     }
@@ -39,15 +39,15 @@ impl OffsetUnit {
     /// How much of this unit a piece of text takes.
     pub fn length(self, text: &str) -> usize {
         match self {
-            Self::Bytes => text.len(),
-            Self::CodePoints => text.chars().count(),
+            Self::Byte => text.len(),
+            Self::CodePoint => text.chars().count(),
             Self::Utf16 => text.chars().map(char::len_utf16).sum(),
         }
     }
 
     /// The byte at an offset; none where that lies beyond the text or inside of a code point.
     pub fn to_byte(self, text: &str, offset: usize) -> Option<usize> {
-        if self == Self::Bytes {
+        if self == Self::Byte {
             return text.is_char_boundary(offset).then_some(offset);
         }
         let mut seen = 0;
@@ -66,7 +66,7 @@ impl OffsetUnit {
     /// Turns the byte offsets of edits over `text`, sorted and without overlap, into this unit. An offset that is no boundary of code
     /// points becomes that of the boundary before it.
     pub fn convert(self, text: &str, edits: &mut [Edit]) {
-        if self == Self::Bytes {
+        if self == Self::Byte {
             return;
         }
         let (mut byte, mut seen) = (0, 0);
@@ -94,9 +94,9 @@ mod tests {
         assert_eq!(OffsetUnit::NAMES.map(|name| OffsetUnit::of_name(name).unwrap().length(text)), [16, 7, 9]);
         assert_eq!(OffsetUnit::Utf16.to_byte(text, 3), Some(4));
         assert_eq!(OffsetUnit::Utf16.to_byte(text, 4), None, "half a surrogate pair");
-        assert_eq!(OffsetUnit::CodePoints.to_byte(text, 7), Some(16));
-        assert_eq!(OffsetUnit::CodePoints.to_byte(text, 8), None);
-        assert_eq!(OffsetUnit::Bytes.to_byte(text, 2), None);
+        assert_eq!(OffsetUnit::CodePoint.to_byte(text, 7), Some(16));
+        assert_eq!(OffsetUnit::CodePoint.to_byte(text, 8), None);
+        assert_eq!(OffsetUnit::Byte.to_byte(text, 2), None);
         assert_eq!(OffsetUnit::of_name("words"), None);
     }
 
@@ -111,7 +111,7 @@ mod tests {
                 .iter()
                 .map(|&[start, end]| Edit { start, end, replacement: String::new(), confidence: 1.0 })
                 .collect();
-            for unit in [OffsetUnit::Bytes, OffsetUnit::CodePoints, OffsetUnit::Utf16] {
+            for unit in [OffsetUnit::Byte, OffsetUnit::CodePoint, OffsetUnit::Utf16] {
                 let mut converted = edits.clone();
                 unit.convert(&text, &mut converted);
                 for (found, edit) in converted.iter().zip(&edits) {

@@ -6,10 +6,10 @@ use clap::{Args, Parser, Subcommand};
 use restorer::{ComputeType, DeviceChoice, Reranking, RestoreOptions, source::ModelName};
 
 use crate::{
+    api::values::{Alternatives, Probability, Rounds},
     batch,
     http::{server::ConnectionLimits, state::RequestLimits},
     logging::LogFormat,
-    options::{parse_alternatives, parse_max_rounds, parse_min_confidence},
     scheduler::Limits,
 };
 
@@ -37,6 +37,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Restore a column of a Parquet file, or of every Parquet file of a directory.
     Batch(BatchArgs),
+    /// Print the description of the HTTP API (OpenAPI 3.1).
+    Openapi,
 }
 
 /// Which model, and where it runs.
@@ -78,16 +80,20 @@ pub struct ModelArgs {
 #[derive(Debug, Clone, Args)]
 pub struct OptionArgs {
     /// Apply only edits at least this probable, from 0 to 1; the model's own threshold unless given.
-    #[arg(long, env = "REVERTANT_MIN_CONFIDENCE", value_parser = parse_min_confidence, value_name = "P")]
-    pub min_confidence: Option<f32>,
+    #[arg(long, env = "REVERTANT_MIN_CONFIDENCE", value_name = "P")]
+    pub min_confidence: Option<Probability>,
     /// Restore the restored text again, up to this many rounds; the model's own number unless given.
-    #[arg(long, env = "REVERTANT_MAX_ROUNDS", value_parser = parse_max_rounds, value_name = "N")]
-    pub max_rounds: Option<usize>,
+    #[arg(long, env = "REVERTANT_MAX_ROUNDS", value_name = "N")]
+    pub max_rounds: Option<Rounds>,
 }
 
 impl From<&OptionArgs> for RestoreOptions {
     fn from(args: &OptionArgs) -> Self {
-        Self { min_confidence: args.min_confidence, max_rounds: args.max_rounds, ..Self::default() }
+        Self {
+            min_confidence: args.min_confidence.map(|probability| probability.0),
+            max_rounds: args.max_rounds.map(Rounds::get),
+            ..Self::default()
+        }
     }
 }
 
@@ -153,8 +159,8 @@ pub struct RestoreArgs {
     #[arg(long)]
     pub json: bool,
     /// Also name up to this many other originals, the most probable first.
-    #[arg(long, requires = "json", value_parser = parse_alternatives, value_name = "N", default_value_t = 0)]
-    pub alternatives: usize,
+    #[arg(long, requires = "json", value_name = "N")]
+    pub alternatives: Option<Alternatives>,
 }
 
 /// `serve batch`.

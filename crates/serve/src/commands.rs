@@ -2,6 +2,7 @@
 
 mod batch;
 mod http;
+mod openapi;
 mod restore;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Http(args) => http::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Batch(args) => batch::run(args),
+        Command::Openapi => openapi::run(),
     }
 }
 

@@ -11,6 +11,8 @@ pub enum Kind {
     MalformedBody,
     /// No such route.
     NotFound,
+    /// No model of this name.
+    UnknownModel,
     /// The route exists, not with this method.
     MethodNotAllowed,
     /// The body did not arrive in time.
@@ -21,6 +23,8 @@ pub enum Kind {
     UnsupportedMediaType,
     /// JSON, but not what the route takes: an unknown key, a wrong type, a value out of range.
     InvalidRequest,
+    /// The path takes WebSockets only.
+    UpgradeRequired,
     /// The queue holds as much as it may.
     QueueFull,
     /// A bug in the server.
@@ -60,7 +64,14 @@ pub const TABLE: &[KindEntry] = &[
         status: 404,
         name: "not-found",
         title: "There is nothing at this path",
-        hint: "Texts are restored by POST /v1/restore.",
+        hint: "Texts are restored by POST /v1/restore; /docs shows all paths.",
+    },
+    KindEntry {
+        kind: Kind::UnknownModel,
+        status: 404,
+        name: "unknown-model",
+        title: "There is no model of this name",
+        hint: "GET /v1/models lists those that there are; without `model`, the first of them answers.",
     },
     KindEntry {
         kind: Kind::MethodNotAllowed,
@@ -96,6 +107,13 @@ pub const TABLE: &[KindEntry] = &[
         name: "invalid-request",
         title: "The request is not one that this route takes",
         hint: "Correct the value that `pointer` names.",
+    },
+    KindEntry {
+        kind: Kind::UpgradeRequired,
+        status: 426,
+        name: "upgrade-required",
+        title: "The path takes WebSockets only",
+        hint: "Open it as a WebSocket: ws://HOST:PORT/v1/ws.",
     },
     KindEntry {
         kind: Kind::QueueFull,

@@ -1,5 +1,6 @@
-//! HTTP around the routes: connections, bodies, problem documents, request ids.
+//! HTTP around the routes: connections, bodies, problem documents, headers of answers, request ids.
 
+pub mod answer_headers;
 pub mod body;
 pub mod observe;
 pub mod problem;

@@ -3,17 +3,18 @@
 //! # Layout
 //!
 //! A request goes one way: [`http`] (connection, body) → [`routes`] (what was asked) → [`scheduler`] (queue, the
-//! one engine thread) → the model, and its answer comes back as [`answer`] or as one of the kinds of [`error`].
+//! one engine thread of a model) → the model, and its answer comes back as one of [`api`]'s or as one of the kinds of [`error`].
 //!
 //! - [`scheduler`] feeds the model: a bounded queue, texts that join and leave between steps, no timer.
 //! - [`routes`] is the HTTP API; [`http`] is what is around it: connections, limits, problem documents, request ids.
 //! - [`batch`] restores Parquet files, row group by row group.
-//! - [`model`] loads a checkpoint directory or the checkpoint built into the binary.
-//! - [`options`] checks what callers ask for; [`error`] and [`failure`] are what goes wrong, for clients and for users.
+//! - [`api`] is what the HTTP API takes and gives, as types.
+//! - [`model`] loads a checkpoint directory or the checkpoint built into the binary; [`models`] are those of a server.
+//! - [`error`] and [`failure`] are what goes wrong, for clients and for users.
 //! - [`cli`] is the command line and [`commands`] does it; [`logging`], [`metrics`], [`progress`] and [`shutdown`]
 //!   are around all of it.
 
-pub mod answer;
+pub mod api;
 pub mod batch;
 mod builtin;
 pub mod cli;
@@ -25,7 +26,7 @@ mod list;
 pub mod logging;
 pub mod metrics;
 pub mod model;
-pub mod options;
+pub mod models;
 pub mod progress;
 pub mod routes;
 pub mod scheduler;

@@ -1,9 +1,17 @@
 //! The routes. Each file is one path or one family of paths.
 
+mod batch;
+mod chat;
+mod corrupt;
+mod docs;
+mod following;
 mod health;
 mod metrics;
+mod models;
 mod problems;
 mod restore;
+mod stream;
+mod ws;
 
 use axum::{
     Router,
@@ -11,28 +19,49 @@ use axum::{
     http::StatusCode,
     middleware,
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
-use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::{catch_panic::CatchPanicLayer, decompression::RequestDecompressionLayer};
+use utoipa::{OpenApi, openapi};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    api::openapi::{Described, described},
     error::{ApiError, Kind},
     http::{observe::observe, state::AppState},
 };
 
 /// All routes over `state`.
 pub fn router(state: AppState) -> Router {
-    Router::new()
-        .route("/v1/restore", post(restore::restore))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(metrics::metrics))
-        .route("/problems/{name}", get(problems::problem))
+    let (router, api) = documented().split_for_parts();
+    router
+        .merge(docs::router(described(api)))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(state.clone(), observe))
+        .layer(middleware::from_fn(observe))
+        .layer(RequestDecompressionLayer::new())
         .with_state(state)
+}
+
+/// The description of the API, as `/openapi.json` has it.
+pub fn openapi() -> openapi::OpenApi {
+    described(documented().into_openapi())
+}
+
+fn documented() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(Described::openapi())
+        .routes(routes!(restore::restore))
+        .routes(routes!(stream::stream))
+        .routes(routes!(batch::batch))
+        .routes(routes!(ws::ws))
+        .routes(routes!(chat::chat))
+        .routes(routes!(corrupt::corrupt))
+        .routes(routes!(models::models))
+        .routes(routes!(models::info))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(problems::problem))
 }
 
 async fn not_found(request: Request) -> ApiError {
@@ -66,13 +95,15 @@ mod tests {
     use super::*;
     use crate::{
         http::state::RequestLimits,
+        models::{Models, Served},
         scheduler::{Limits, Scheduler},
         testing::Script,
     };
 
     fn state() -> AppState {
         let scheduler = Scheduler::start(Arc::new(Script::default()), Limits::default()).unwrap();
-        AppState::new(scheduler, PrometheusBuilder::new().build_recorder().handle(), RequestLimits::default())
+        let models = Models::new(Served::new("script", scheduler), Vec::new());
+        AppState::new(models, PrometheusBuilder::new().build_recorder().handle(), RequestLimits::default())
     }
 
     async fn ask(state: &AppState, method: &str, path: &str, body: &Value) -> (u16, Value) {
@@ -99,7 +130,7 @@ mod tests {
     #[tokio::test]
     async fn an_engine_that_has_stopped_is_neither_ready_nor_healthy() {
         let state = state();
-        state.scheduler().drain();
+        state.models().drain();
         for (method, path) in [("GET", "/readyz"), ("GET", "/healthz"), ("POST", "/v1/restore")] {
             let (status, problem) = ask(&state, method, path, &json!({"text": "late"})).await;
             assert_eq!((status, &problem["type"]), (503, &json!("/problems/unavailable")), "{path}");

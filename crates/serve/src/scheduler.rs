@@ -7,6 +7,7 @@
 mod engine;
 mod queue;
 mod rate;
+mod ticket;
 
 use std::{
     io,
@@ -15,11 +16,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use restorer::{ModelInfo, Restoration, RestoreRequest, Restorer, engine::EngineLimits};
-use tokio::sync::oneshot;
+use restorer::{ModelInfo, RestoreRequest, Restorer, engine::EngineLimits};
+use tokio::sync::mpsc;
 
-use crate::{metrics, text_error::TextError};
+use crate::metrics;
 
+pub use self::ticket::{AnswerError, Answered, Event, Ticket, Timing};
 use self::{
     queue::{Job, Queue},
     rate::Rate,
@@ -97,50 +99,6 @@ pub enum SubmitError {
     Closed,
 }
 
-/// Why a queued request has no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AnswerError {
-    /// One of the request's texts failed.
-    #[error("text {index}: {error}")]
-    Text {
-        /// Index of the text in the request.
-        index: usize,
-        /// What happened to it.
-        error: TextError,
-    },
-    /// The engine stopped before the text's turn.
-    #[error("the engine stopped before it came to this request")]
-    Stopped,
-}
-
-/// Where a text's restoration goes.
-type Answer = oneshot::Sender<Result<Restoration, TextError>>;
-
-/// A queued request. Dropping it cancels whatever of it is not done.
-#[derive(Debug)]
-pub struct Ticket {
-    answers: Vec<oneshot::Receiver<Result<Restoration, TextError>>>,
-}
-
-impl Ticket {
-    /// Waits for the restorations: one a text, in the request's order.
-    ///
-    /// # Errors
-    ///
-    /// The first text that failed, or [`AnswerError::Stopped`].
-    pub async fn wait(self) -> Result<Vec<Restoration>, AnswerError> {
-        let mut restorations = Vec::with_capacity(self.answers.len());
-        for (index, answer) in self.answers.into_iter().enumerate() {
-            match answer.await {
-                Ok(Ok(restoration)) => restorations.push(restoration),
-                Ok(Err(error)) => return Err(AnswerError::Text { index, error }),
-                Err(_stopped) => return Err(AnswerError::Stopped),
-            }
-        }
-        Ok(restorations)
-    }
-}
-
 /// What the engine and the clients share.
 #[derive(Debug)]
 struct Shared {
@@ -205,6 +163,11 @@ impl Scheduler {
         self.model.info()
     }
 
+    /// What one pass over `text` costs, in the model's tokens.
+    pub fn tokens(&self, text: &str) -> usize {
+        self.model.tokens(text)
+    }
+
     /// Queues the texts of one request, all or none.
     ///
     /// # Errors
@@ -215,7 +178,7 @@ impl Scheduler {
         let (jobs, answers): (Vec<_>, Vec<_>) = requests
             .into_iter()
             .map(|request| {
-                let (answer, receiver) = oneshot::channel();
+                let (answer, receiver) = mpsc::unbounded_channel();
                 let tokens = self.model.tokens(&request.text).max(1);
                 (Job { request, tokens, queued, answer }, receiver)
             })
@@ -238,7 +201,7 @@ impl Scheduler {
         }
         drop(state);
         self.shared.wake.notify_one();
-        Ok(Ticket { answers })
+        Ok(Ticket::new(answers))
     }
 
     /// Whether the engine runs and takes requests.

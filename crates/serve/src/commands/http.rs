@@ -13,6 +13,7 @@ use crate::{
         state::{AppState, RequestLimits},
     },
     metrics,
+    models::{Models, Served},
     routes::router,
     scheduler::{Limits, Scheduler},
     shutdown::Signals,
@@ -20,6 +21,8 @@ use crate::{
 
 use super::load_model;
 
+/// Name of the one model.
+const DEFAULT_NAME: &str = "default";
 /// Text of the self-check: restored once before the server is ready.
 const SELF_CHECK: &str = "The quick brwn fox jumps over the lazy dog.";
 
@@ -75,7 +78,8 @@ async fn serve_until_signal(
     let address = listener.local_addr().map_err(Failure::system("read the address of the listener"))?;
     let info = scheduler.model();
     tracing::info!(%address, family = info.family, digest = info.digest, parameters = info.parameters, "listening");
-    let state = AppState::new(scheduler, recorder, request_limits(args));
+    let models = Models::new(Served::new(DEFAULT_NAME, scheduler), Vec::new());
+    let state = AppState::new(models, recorder, request_limits(args));
     tokio::spawn(upkeep(state.clone()));
     let stop = async {
         let signal = signals.next().await;
@@ -97,7 +101,7 @@ async fn drain(
     let finished = async {
         draining.finish().await;
         // The engine has nothing left to do but to end.
-        let ended = tokio::task::spawn_blocking(move || state.scheduler().drain()).await;
+        let ended = tokio::task::spawn_blocking(move || state.models().drain()).await;
         ended.map_err(|error| Failure::system("end the engine")(error.into()))
     };
     let cut = tokio::select! {

@@ -7,7 +7,12 @@ use restorer::{
     engine::{EngineLimits, News},
 };
 
-use crate::{answer::RestorationBody, cli::RestoreArgs, failure::Failure, text_error::TextError};
+use crate::{
+    api::{answer::RestorationBody, values::Alternatives},
+    cli::RestoreArgs,
+    failure::Failure,
+    text_error::TextError,
+};
 
 use super::load_model;
 
@@ -18,7 +23,8 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), Failure> {
         Some(text) => (text.to_owned(), true),
     };
     let model = load_model(&args.model)?;
-    let options = RestoreOptions { alternatives: args.alternatives, ..RestoreOptions::from(&args.options) };
+    let alternatives = args.alternatives.map_or(0, Alternatives::get);
+    let options = RestoreOptions { alternatives, ..RestoreOptions::from(&args.options) };
     let request = RestoreRequest::new(text).with_options(options);
     let printed = if args.json {
         print_whole(model.as_ref(), request)

@@ -7,9 +7,14 @@ use axum::{
     http::{HeaderMap, Request, header},
 };
 use http_body_util::BodyExt;
-use serde_json::{Map, Value};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::Segment;
 
-use crate::error::{ApiError, Kind};
+use crate::{
+    error::{ApiError, Kind},
+    list::list,
+};
 
 use super::state::RequestLimits;
 
@@ -17,34 +22,65 @@ use super::state::RequestLimits;
 /// cut off while it sends often does not see the answer.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// Reads the request's body as one JSON object.
+/// Reads the request's body as one JSON value.
 ///
 /// # Errors
 ///
-/// 415 for another content type, 413 over the limit, 408 too late, 400 not UTF-8 or not JSON, 422 not an object.
-pub(crate) async fn json_object(
+/// 415 for another content type, 413 over the limit, 408 too late, 400 not UTF-8 or not JSON, 422 not what `T` is.
+pub(crate) async fn json<T: DeserializeOwned>(
     request: Request<Body>,
     limits: &RequestLimits,
-) -> Result<Map<String, Value>, ApiError> {
+) -> Result<T, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let bytes = read(body, &parts.headers, limits).await?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
+    typed(&read(body, &parts.headers, limits).await?)
+}
+
+/// Reads JSON into its type; what does not fit names its place.
+pub(crate) fn typed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         ApiError::new(
             Kind::MalformedBody,
             format!("the body is not valid UTF-8: byte {at} starts no character"),
         )
     })?;
-    let value: Value = serde_json::from_str(text).map_err(|error| {
+    let malformed = |error: &serde_json::Error| {
         ApiError::new(Kind::MalformedBody, format!("the body is not valid JSON: {error}"))
-    })?;
-    match value {
-        Value::Object(object) => Ok(object),
-        other => {
-            let detail = format!("the body is {}, not an object", type_name(&other));
-            Err(ApiError::new(Kind::InvalidRequest, detail).at(""))
+    };
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let pointer = pointer(error.path());
+        let error = error.into_inner();
+        if error.is_data() {
+            ApiError::new(Kind::InvalidRequest, explained(&error.to_string())).at(pointer)
+        } else {
+            malformed(&error)
         }
+    })?;
+    json.end().map_err(|error| malformed(&error))?;
+    Ok(value)
+}
+
+/// The JSON pointer (RFC 6901) to a place.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    let part = |segment: &Segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { .. } | Segment::Unknown => String::new(),
+    };
+    path.iter().map(part).collect()
+}
+
+/// What serde says, with the nearest of the known keys where one was not known.
+fn explained(said: &str) -> String {
+    let said = said.rsplit_once(" at line ").map_or(said, |(said, _place)| said);
+    let Some(rest) = said.strip_prefix("unknown field `") else { return said.to_owned() };
+    let Some((key, known)) = rest.split_once("`, expected ") else { return said.to_owned() };
+    let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+    match corruptor::nearest_name(key, &known) {
+        Some(meant) => format!("unknown key `{key}`; did you mean `{meant}`?"),
+        None => format!("unknown key `{key}`; the keys are {}", list(known)),
     }
 }
 
@@ -61,16 +97,24 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
-    let unsupported = |detail: String| Err(ApiError::new(Kind::UnsupportedMediaType, detail));
-    let Some(value) = headers.get(header::CONTENT_TYPE) else {
-        return unsupported("the request has no Content-Type".to_owned());
-    };
-    let value = String::from_utf8_lossy(value.as_bytes());
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = essence(headers)?;
     if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
         return Ok(());
     }
-    unsupported(format!("the content type is `{essence}`"))
+    Err(ApiError::new(Kind::UnsupportedMediaType, format!("the content type is `{essence}`")))
+}
+
+/// The content type without its parameters, in lower case.
+///
+/// # Errors
+///
+/// 415 where there is none.
+pub(crate) fn essence(headers: &HeaderMap) -> Result<String, ApiError> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Err(ApiError::new(Kind::UnsupportedMediaType, "the request has no Content-Type"));
+    };
+    let value = String::from_utf8_lossy(value.as_bytes());
+    Ok(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
 async fn read(body: Body, headers: &HeaderMap, limits: &RequestLimits) -> Result<Vec<u8>, ApiError> {

@@ -1,4 +1,4 @@
-//! What happens around every route: request id, model header, log line, metrics.
+//! What happens around every route: request id, log line, metrics.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, Method},
     middleware::Next,
     response::Response,
@@ -15,12 +15,8 @@ use tracing::Instrument;
 
 use crate::{error::ApiError, metrics};
 
-use super::state::AppState;
-
 /// Header with the id of the request: taken over from the client, or made here.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Header with the digest of the model that answers.
-pub const MODEL_DIGEST: HeaderName = HeaderName::from_static("revertant-model-digest");
 
 /// Longest request id taken over from a client, in bytes.
 const LONGEST_ID: usize = 128;
@@ -29,7 +25,7 @@ const LONGEST_ID: usize = 128;
 const CLIENT_LEFT: u16 = 499;
 
 /// The middleware around all routes.
-pub(crate) async fn observe(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!(
@@ -49,7 +45,6 @@ pub(crate) async fn observe(State(state): State<AppState>, request: Request, nex
         outcome.status = response.status().as_u16();
         outcome.log(&response);
         response.headers_mut().insert(REQUEST_ID, id);
-        response.headers_mut().insert(MODEL_DIGEST, state.model_digest());
         drop(outcome);
         response
     }
@@ -70,7 +65,7 @@ impl Outcome {
         let seconds = self.started.elapsed().as_secs_f64();
         let status = self.status;
         match response.extensions().get::<ApiError>() {
-            Some(error) if status >= 500 => {
+            Some(error) if status == 500 => {
                 tracing::error!(status, seconds, kind = error.kind.entry().name, %error, "answered");
             }
             Some(error) => {
@@ -114,15 +109,18 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     given.filter(usable).cloned().unwrap_or_else(new_id)
 }
 
-/// An id that this process gives once and another process hardly ever: time of the first one, process, count.
 fn new_id() -> HeaderValue {
+    HeaderValue::from_str(&unique()).unwrap_or_else(|_never| HeaderValue::from_static("none"))
+}
+
+/// An id that this process gives once and another process hardly ever: time of the first one, process, count.
+pub(crate) fn unique() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     static START: std::sync::LazyLock<u128> = std::sync::LazyLock::new(|| {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()
     });
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let id = format!("{:x}-{:x}-{count:x}", *START, std::process::id());
-    HeaderValue::from_str(&id).unwrap_or_else(|_never| HeaderValue::from_static("none"))
+    format!("{:x}-{:x}-{count:x}", *START, std::process::id())
 }
 
 #[cfg(test)]

@@ -8,10 +8,9 @@ use std::{
     time::Duration,
 };
 
-use axum::http::HeaderValue;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::scheduler::Scheduler;
+use crate::models::Models;
 
 /// Limits that hold for one HTTP request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,25 +47,21 @@ impl Default for RequestLimits {
 pub struct AppState(Arc<Inner>);
 
 struct Inner {
-    scheduler: Scheduler,
+    models: Models,
     metrics: PrometheusHandle,
     limits: RequestLimits,
-    /// The model's digest, as every answer's header names it.
-    model_digest: HeaderValue,
     draining: AtomicBool,
 }
 
 impl AppState {
     /// Puts the parts together.
-    pub fn new(scheduler: Scheduler, metrics: PrometheusHandle, limits: RequestLimits) -> Self {
-        let model_digest = HeaderValue::from_str(&scheduler.model().digest)
-            .unwrap_or_else(|_not_ascii| HeaderValue::from_static("unknown"));
-        Self(Arc::new(Inner { scheduler, metrics, limits, model_digest, draining: AtomicBool::new(false) }))
+    pub fn new(models: Models, metrics: PrometheusHandle, limits: RequestLimits) -> Self {
+        Self(Arc::new(Inner { models, metrics, limits, draining: AtomicBool::new(false) }))
     }
 
-    /// The engine and its queue.
-    pub fn scheduler(&self) -> &Scheduler {
-        &self.0.scheduler
+    /// The models, their engines and queues.
+    pub fn models(&self) -> &Models {
+        &self.0.models
     }
 
     /// Renders the metrics.
@@ -77,10 +72,6 @@ impl AppState {
     /// Limits of one request.
     pub fn limits(&self) -> &RequestLimits {
         &self.0.limits
-    }
-
-    pub(crate) fn model_digest(&self) -> HeaderValue {
-        self.0.model_digest.clone()
     }
 
     /// From now on the server is not ready.

@@ -1,26 +1,46 @@
 //! `GET /healthz` and `GET /readyz`.
 
 use axum::{Json, extract::State};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{error::ApiError, http::state::AppState};
 
-/// Whether the process can do its work at all; an orchestrator restarts it where not.
-pub(super) async fn healthz(State(state): State<AppState>) -> Result<Json<Value>, ApiError> {
+/// How it is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HealthBody {
+    /// `ok` or `ready`
+    status: &'static str,
+}
+
+/// Tell whether the process can do its work at all; an orchestrator restarts it where not.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "operations",
+    responses((status = 200, description = "It can", body = HealthBody)),
+)]
+pub(crate) async fn healthz(State(state): State<AppState>) -> Result<Json<HealthBody>, ApiError> {
     // A drained engine has stopped too, on purpose.
-    if state.scheduler().is_alive() || state.is_draining() {
-        Ok(Json(json!({"status": "ok"})))
+    if state.models().are_alive() || state.is_draining() {
+        Ok(Json(HealthBody { status: "ok" }))
     } else {
         Err(ApiError::unavailable("the engine has stopped"))
     }
 }
 
-/// Whether requests should be sent here now.
-pub(super) async fn readyz(State(state): State<AppState>) -> Result<Json<Value>, ApiError> {
+/// Tell whether requests should be sent here now.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "operations",
+    responses((status = 200, description = "They should", body = HealthBody)),
+)]
+pub(crate) async fn readyz(State(state): State<AppState>) -> Result<Json<HealthBody>, ApiError> {
     if state.is_draining() {
         Err(ApiError::unavailable("the server is shutting down"))
-    } else if state.scheduler().is_open() {
-        Ok(Json(json!({"status": "ready"})))
+    } else if state.models().are_open() {
+        Ok(Json(HealthBody { status: "ready" }))
     } else {
         Err(ApiError::unavailable("the engine has stopped"))
     }

@@ -10,7 +10,13 @@ use crate::http::state::AppState;
 
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Renders what has been counted so far.
-pub(super) async fn metrics(State(state): State<AppState>) -> Response {
+/// Render what has been counted so far.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operations",
+    responses((status = 200, description = "Metrics of Prometheus", body = String, content_type = "text/plain")),
+)]
+pub(crate) async fn metrics(State(state): State<AppState>) -> Response {
     ([(header::CONTENT_TYPE, TEXT_FORMAT)], state.metrics().render()).into_response()
 }

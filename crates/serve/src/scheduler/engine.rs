@@ -7,27 +7,23 @@ use std::{
 };
 
 use restorer::{
-    Restoration, RestoreError, Restorer,
-    engine::{Collector, Engine, EngineLimits, News, TextId},
+    RestoreError, Restorer,
+    engine::{Engine, EngineLimits, News, TextId},
 };
 
 use crate::metrics;
 
 use super::{
-    Answer, Shared,
+    Event, Shared, Timing,
     queue::{Job, Taken},
+    ticket::Answer,
 };
 
 /// Lets texts join, steps and answers until the scheduler is closed and nothing is left.
 pub(super) fn run(model: &dyn Restorer, shared: &Arc<Shared>, limits: EngineLimits) {
     let _stopped = StopGuard(shared);
-    let mut work = Work {
-        engine: model.engine(limits),
-        texts: HashMap::new(),
-        collector: Collector::default(),
-        next: 0,
-        busy: Duration::ZERO,
-    };
+    let mut work =
+        Work { engine: model.engine(limits), texts: HashMap::new(), next: 0, busy: Duration::ZERO };
     while let Some(jobs) = next_jobs(shared, work.texts.len()) {
         work.join(jobs);
         work.leave_cancelled();
@@ -58,13 +54,15 @@ struct Started {
     tokens: usize,
     bytes: usize,
     answer: Answer,
+    queued: Duration,
+    since: Instant,
+    edits: usize,
 }
 
 /// What the engine works on.
 struct Work<'m> {
     engine: Box<dyn Engine + 'm>,
     texts: HashMap<TextId, Started>,
-    collector: Collector,
     next: TextId,
     /// Time of the steps since a text was last finished.
     busy: Duration,
@@ -73,8 +71,11 @@ struct Work<'m> {
 impl Work<'_> {
     fn join(&mut self, jobs: Vec<Job>) {
         for Job { request, tokens, queued, answer } in jobs {
-            metrics::queue_wait(queued.elapsed());
-            self.texts.insert(self.next, Started { tokens, bytes: request.text.len(), answer });
+            let since = Instant::now();
+            let queued = since - queued;
+            metrics::queue_wait(queued);
+            let bytes = request.text.len();
+            self.texts.insert(self.next, Started { tokens, bytes, answer, queued, since, edits: 0 });
             self.engine.join(self.next, request);
             self.next += 1;
         }
@@ -82,13 +83,12 @@ impl Work<'_> {
 
     /// Gives up what nobody waits for any more.
     fn leave_cancelled(&mut self) {
-        let (engine, collector) = (&mut self.engine, &mut self.collector);
+        let engine = &mut self.engine;
         let before = self.texts.len();
         self.texts.retain(|id, text| {
             let stays = !text.answer.is_closed();
             if !stays {
                 engine.leave(*id);
-                collector.forget(*id);
             }
             stays
         });
@@ -106,27 +106,47 @@ impl Work<'_> {
         let elapsed = started.elapsed();
         self.busy += elapsed;
         metrics::step(&self.engine.usage(), elapsed);
-        let mut finished: Vec<(Started, Result<Restoration, RestoreError>)> = Vec::new();
-        for (id, restored) in news.into_iter().filter_map(|one| self.collector.take(one)) {
-            finished.extend(self.texts.remove(&id).map(|text| (text, restored)));
+        let mut last: Vec<(Answer, Event)> = Vec::new();
+        let mut finished_tokens = 0;
+        for one in news {
+            let (id, event) = match one {
+                News::Piece(id, piece) => {
+                    if let Some(text) = self.texts.get_mut(&id) {
+                        text.edits += piece.edits.len();
+                        // A client that is gone by now is noticed before the next step.
+                        let _gone = text.answer.send(Event::Piece(piece));
+                    }
+                    continue;
+                }
+                News::Done(id, summary) => (id, Ok(summary)),
+                News::Failed(id, error) => (id, Err(error)),
+            };
+            let Some(text) = self.texts.remove(&id) else { continue };
+            metrics::text(text.tokens, text.bytes, text.edits);
+            finished_tokens += text.tokens;
+            let event = match event {
+                Ok(summary) => {
+                    let timing = Timing { queued: text.queued, inference: text.since.elapsed() };
+                    Event::Done(Box::new(summary), timing)
+                }
+                Err(error) => {
+                    metrics::failed(matches!(error, RestoreError::Panicked(_)));
+                    tracing::error!(%error, "a text was not restored");
+                    Event::Failed(error.into())
+                }
+            };
+            last.push((text.answer, event));
         }
         let mut state = shared.lock();
-        if !finished.is_empty() {
-            let tokens = finished.iter().map(|(text, _)| text.tokens).sum();
-            state.rate.record(tokens, std::mem::take(&mut self.busy));
+        if !last.is_empty() {
+            state.rate.record(finished_tokens, std::mem::take(&mut self.busy));
         }
         state.running_tokens = self.texts.values().map(|text| text.tokens).sum();
         drop(state);
         // Sent last: whoever has its answer also sees the engine's counters moved on.
-        for (Started { tokens, bytes, answer }, restored) in finished {
-            metrics::text(tokens, bytes, restored.as_ref().map_or(0, |restoration| restoration.edits.len()));
-            let restored = restored.map_err(|error| {
-                metrics::failed(matches!(error, RestoreError::Panicked(_)));
-                tracing::error!(%error, "a text was not restored");
-                error.into()
-            });
+        for (answer, event) in last {
             // A client that is gone by now has no use for its answer.
-            let _gone = answer.send(restored);
+            let _gone = answer.send(event);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Instant};
 
 use restorer::{Priority, RestoreRequest};
 
-use super::{Answer, Limits};
+use super::{Limits, ticket::Answer};
 
 /// One text that waits for the engine.
 #[derive(Debug)]
@@ -113,16 +113,15 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use restorer::Restoration;
-    use tokio::sync::oneshot;
+    use tokio::sync::mpsc;
 
     use super::*;
-    use crate::{testing::request, text_error::TextError};
+    use crate::{scheduler::Event, testing::request};
 
-    type Receiver = oneshot::Receiver<Result<Restoration, TextError>>;
+    type Receiver = mpsc::UnboundedReceiver<Event>;
 
     fn job(text: &str, tokens: usize) -> (Job, Receiver) {
-        let (answer, receiver) = oneshot::channel();
+        let (answer, receiver) = mpsc::unbounded_channel();
         (Job { request: request(text), tokens, queued: Instant::now(), answer }, receiver)
     }
 

@@ -1,7 +1,10 @@
 //! Order, bounds, cancellation, failure and draining, with a model that blocks and fails on command.
 
 use super::*;
-use crate::testing::{Gate, Script, request};
+use crate::{
+    TextError,
+    testing::{Gate, Script, request},
+};
 
 struct Bench {
     scheduler: Scheduler,
@@ -35,8 +38,8 @@ impl Bench {
 
 fn wait(ticket: Ticket) -> Result<Vec<String>, AnswerError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let restorations = runtime.block_on(ticket.wait())?;
-    Ok(restorations.into_iter().map(|restoration| restoration.text).collect())
+    let answered = runtime.block_on(ticket.wait())?;
+    Ok(answered.restorations.into_iter().map(|restoration| restoration.text).collect())
 }
 
 fn limits(queue_texts: usize, queue_tokens: usize, batch_texts: usize, batch_tokens: usize) -> Limits {

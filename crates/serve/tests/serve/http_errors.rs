@@ -46,10 +46,10 @@ fn bodies_that_are_not_json_are_refused() {
 fn json_that_is_not_a_request_names_the_place() {
     let server = Server::start(&[]);
     for (body, pointer, words) in [
-        (json!([]), "", "an array, not an object"),
+        (json!([]), "", "expected an object"),
         (json!({}), "", "neither `text` nor `texts`"),
         (json!({"text": "a", "texts": ["a"]}), "", "both"),
-        (json!({"texts": ["a", 1]}), "/texts/1", "a number"),
+        (json!({"texts": ["a", 1]}), "/texts/1", "integer `1`"),
         (json!({"text": "a", "min_confidance": 0.5}), "/min_confidance", "did you mean `min_confidence`?"),
         (json!({"text": "a", "temperature": 1}), "/temperature", "the keys are `text`, `texts`"),
         (json!({"text": "a", "min_confidence": 7}), "/min_confidence", "from 0 to 1"),
@@ -65,7 +65,7 @@ fn json_that_is_not_a_request_names_the_place() {
 fn unknown_paths_and_wrong_methods_are_problems_too() {
     let server = Server::start(&[]);
     assert_problem(&server.get("/v1/restored"), 404, "not-found", "/v1/restored");
-    assert_problem(&server.request("PUT", "/", &[], b""), 404, "not-found", "`/`");
+    assert_problem(&server.request("PUT", "/", &[], b""), 405, "method-not-allowed", "PUT");
     let answer = server.get("/v1/restore");
     assert_problem(&answer, 405, "method-not-allowed", "GET");
     assert_eq!(answer.header("allow"), "POST");

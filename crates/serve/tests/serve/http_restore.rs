@@ -65,15 +65,15 @@ fn offsets_count_what_the_client_counts() {
     let text = format!("👩‍🔬 é: {}", TEXTS[5]);
     let ask = |offsets: &str, protected: usize| {
         let span = [0, protected];
-        let body = json!({"text": text, "offsets": offsets, "protected": [span], "min_confidence": 0});
+        let body = json!({"text": text, "offsets": offsets, "protect": [span], "min_confidence": 0});
         let answer = server.restore(&body).json();
         let edits: Vec<Edit> = serde_json::from_value(answer["edits"].clone()).unwrap();
         (answer["text"].as_str().unwrap().to_owned(), edits)
     };
     let prefix = "👩‍🔬 é:";
-    let (restored, bytes) = ask("bytes", prefix.len());
+    let (restored, bytes) = ask("byte", prefix.len());
     assert!(!bytes.is_empty() && restored.starts_with(prefix));
-    for name in ["code_points", "utf16"] {
+    for name in ["codepoint", "utf16"] {
         let length = |text: &str| match name {
             "utf16" => text.encode_utf16().count(),
             _ => text.chars().count(),
@@ -85,9 +85,9 @@ fn offsets_count_what_the_client_counts() {
             assert_eq!((edit.start, edit.end), expected, "{name}");
         }
     }
-    let answer = server.restore(&json!({"text": text, "offsets": "utf16", "protected": [[0, 1]]}));
+    let answer = server.restore(&json!({"text": text, "offsets": "utf16", "protect": [[0, 1]]}));
     assert_eq!(answer.status, 422);
-    assert_eq!(answer.json()["pointer"], "/protected/0");
+    assert_eq!(answer.json()["pointer"], "/protect/0");
     let answer = server.restore(&json!({"text": text, "offsets": "words"}));
     assert_eq!((answer.status, &answer.json()["pointer"]), (422, &json!("/offsets")));
 }
@@ -109,11 +109,17 @@ fn answers_name_the_request_and_the_model() {
     let server = Server::start(&[]);
     let answer = server.request("GET", "/healthz", &[("x-request-id", "order-66")], b"");
     assert_eq!(answer.header("x-request-id"), "order-66");
-    assert_eq!(answer.header("revertant-model-digest"), model().info().digest);
     let (one, other) = (server.get("/healthz"), server.get("/nowhere"));
     assert!(!one.header("x-request-id").is_empty());
     assert_ne!(one.header("x-request-id"), other.header("x-request-id"));
-    assert_eq!(other.header("revertant-model-digest"), model().info().digest);
+    let restored = server.restore(&json!({"text": TEXTS[5], "min_confidence": 0}));
+    assert_eq!(restored.header("revertant-model"), "default");
+    assert_eq!(restored.header("revertant-model-digest"), model().info().digest);
+    assert!(restored.header("revertant-passes").parse::<usize>().unwrap() > 0);
+    let times = restored.header("server-timing").split(", ").map(|one| one.split_once(";dur=").unwrap());
+    let times: Vec<(&str, f64)> = times.map(|(name, time)| (name, time.parse().unwrap())).collect();
+    assert_eq!(times.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["queue", "inference", "total"]);
+    assert!(times[0].1 + times[1].1 <= times[2].1 + 1.0, "{times:?}");
 }
 
 #[test]

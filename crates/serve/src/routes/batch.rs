@@ -1,0 +1,227 @@
+//! `POST /v1/restore/batch`: lines of JSON in, lines of JSON out, both as they come.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{Request, State},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use corruptor::OffsetUnit;
+use futures_util::stream;
+use http_body_util::BodyExt;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::{
+    api::{
+        answer::RestorationBody,
+        request::{Asked, RestoreBody},
+        values::Urgency,
+    },
+    error::{ApiError, Kind},
+    http::{
+        body::{essence, typed},
+        problem::ProblemBody,
+        state::AppState,
+    },
+    scheduler::{SubmitError, Ticket},
+};
+
+use super::restore::answer;
+
+/// Media type of lines of JSON.
+const NDJSON: &str = "application/x-ndjson";
+/// Lines of one request that are under way; more are not read until the first of them is answered.
+const LINES_UNDER_WAY: usize = 64;
+/// Longest time until a line that found no room is queued again.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Restore lines of JSON.
+///
+/// Each line is an object as `/v1/restore` takes it, with one `text`; each becomes a line of the answer, in order, while the rest is still
+/// being sent. A line that cannot be restored is answered by its `error`, and the others go on. What is read is bounded: send and receive
+/// at the same time. Lines are `bulk` unless they say otherwise.
+#[utoipa::path(
+    post,
+    path = "/v1/restore/batch",
+    tag = "restore",
+    request_body(content = ref("#/components/schemas/TextBody"), description = "Lines, each one of these", content_type = "application/x-ndjson"),
+    responses((status = 200, description = "Lines, one for each that was sent", body = LineBody, content_type = "application/x-ndjson")),
+)]
+pub(crate) async fn batch(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    require_lines(&parts.headers)?;
+    let (lines, answers) = mpsc::channel(LINES_UNDER_WAY);
+    let reader = Reader { state: state.clone(), lines, number: 0 };
+    tokio::spawn(reader.read(body));
+    let written =
+        stream::unfold((answers, state), async |(mut answers, state): (mpsc::Receiver<Line>, _)| {
+            let line = answers.recv().await?.answered(&state).await;
+            Some((Ok::<_, std::convert::Infallible>(line), (answers, state)))
+        });
+    Ok(([(header::CONTENT_TYPE, NDJSON)], Body::from_stream(written)).into_response())
+}
+
+fn require_lines(headers: &HeaderMap) -> Result<(), ApiError> {
+    let essence = essence(headers)?;
+    if ["application/x-ndjson", "application/ndjson", "application/jsonl"].contains(&essence.as_str()) {
+        return Ok(());
+    }
+    let detail = format!("the content type is `{essence}`; lines of JSON are `{NDJSON}`");
+    Err(ApiError::new(Kind::UnsupportedMediaType, detail))
+}
+
+/// A line of the answer.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct LineBody {
+    /// Number of the line that it answers, from 1.
+    line: u64,
+    #[serde(flatten)]
+    result: LineResult,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+enum LineResult {
+    Restored(RestorationBody),
+    Failed { error: ProblemBody },
+}
+
+/// A line that was read.
+struct Line {
+    number: u64,
+    state: Result<Queued, ApiError>,
+}
+
+/// Its text, queued.
+struct Queued {
+    input: String,
+    unit: OffsetUnit,
+    deadline: Option<Duration>,
+    ticket: Ticket,
+}
+
+impl Line {
+    /// The line of the answer, once it is there.
+    async fn answered(self, state: &AppState) -> Bytes {
+        let result = match self.state {
+            Ok(queued) => queued.answered(state).await,
+            Err(error) => Err(error),
+        };
+        let result = match result {
+            Ok(restored) => LineResult::Restored(restored),
+            Err(error) => LineResult::Failed { error: ProblemBody::from(&error) },
+        };
+        // Strings, numbers and arrays of them are always written.
+        let mut line = serde_json::to_vec(&LineBody { line: self.number, result }).unwrap_or_default();
+        line.push(b'\n');
+        line.into()
+    }
+}
+
+impl Queued {
+    async fn answered(self, state: &AppState) -> Result<RestorationBody, ApiError> {
+        let answered = answer(self.ticket, self.deadline, state.limits().answer_time, true).await?;
+        let restoration = answered.restorations.into_iter().next();
+        let restoration =
+            restoration.ok_or_else(|| ApiError::new(Kind::Internal, "a line without a restoration"))?;
+        Ok(RestorationBody::new(&self.input, restoration, self.unit))
+    }
+}
+
+/// Reads lines and queues them as there is room.
+struct Reader {
+    state: AppState,
+    lines: mpsc::Sender<Line>,
+    number: u64,
+}
+
+/// Nobody waits for the answer any more.
+struct Gone;
+
+impl Reader {
+    async fn read(mut self, mut body: Body) {
+        let limits = *self.state.limits();
+        let mut rest: Vec<u8> = Vec::new();
+        loop {
+            let frame = match tokio::time::timeout(limits.body_time, body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(None) => break,
+                Ok(Some(Err(error))) => {
+                    let error = ApiError::new(Kind::MalformedBody, format!("the body broke off: {error}"));
+                    return self.end(error).await;
+                }
+                Err(_late) => {
+                    let detail = format!("nothing came for {:?}", limits.body_time);
+                    return self.end(ApiError::new(Kind::BodyTimeout, detail)).await;
+                }
+            };
+            let Ok(data) = frame.into_data() else { continue };
+            rest.extend_from_slice(&data);
+            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                if self.line(&line[..end]).await.is_err() {
+                    return;
+                }
+            }
+            if rest.len() > limits.body_bytes {
+                self.number += 1;
+                let detail = format!("the line is longer than {} bytes", limits.body_bytes);
+                return self.end(ApiError::new(Kind::TooLarge, detail)).await;
+            }
+        }
+        if !rest.is_empty() {
+            // Whether somebody still waits changes nothing any more.
+            let _gone = self.line(&rest).await;
+        }
+    }
+
+    /// The last line of an answer that ends before its request does.
+    async fn end(self, error: ApiError) {
+        let line = Line { number: self.number.max(1), state: Err(error) };
+        // Whether somebody still waits changes nothing any more.
+        let _gone = self.lines.send(line).await;
+    }
+
+    async fn line(&mut self, line: &[u8]) -> Result<(), Gone> {
+        self.number += 1;
+        if line.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let state = match parsed(line) {
+            Ok(asked) => self.queue(asked).await?,
+            Err(error) => Err(error),
+        };
+        self.lines.send(Line { number: self.number, state }).await.map_err(|_gone| Gone)
+    }
+
+    /// Queues a text, once there is room.
+    async fn queue(&self, asked: Asked) -> Result<Result<Queued, ApiError>, Gone> {
+        let model = match self.state.models().get(asked.model.as_deref()) {
+            Ok(model) => model,
+            Err(error) => return Ok(Err(error)),
+        };
+        let Asked { requests, unit, deadline, .. } = asked;
+        let input: String = requests.iter().map(|request| request.text.as_str()).collect();
+        loop {
+            if self.lines.is_closed() {
+                return Err(Gone);
+            }
+            match model.scheduler().submit(requests.clone()) {
+                Ok(ticket) => return Ok(Ok(Queued { input, unit, deadline, ticket })),
+                Err(SubmitError::Full { retry_after, .. }) => {
+                    tokio::time::sleep(retry_after.min(RETRY)).await;
+                }
+                Err(error) => return Ok(Err(error.into())),
+            }
+        }
+    }
+}
+
+fn parsed(line: &[u8]) -> Result<Asked, ApiError> {
+    let body: RestoreBody = typed(line)?;
+    let priority = body.priority.or(Some(Urgency::Bulk));
+    RestoreBody { priority, ..body }.check_one()
+}
