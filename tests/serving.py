@@ -7,7 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 
@@ -19,10 +19,12 @@ def free_port():
 
 
 @contextmanager
-def server(programs, *options):
+def server(programs, *options, cwd=None, stderr=None):
     """Run `serve http` and yield its address, ready to answer; it must end by itself on SIGTERM."""
     address = f"127.0.0.1:{free_port()}"
-    process = subprocess.Popen([programs / "serve", "http", "--listen", address, *options])
+    with ExitStack() as stack:
+        log = stderr and stack.enter_context(stderr.open("w"))
+        process = subprocess.Popen([programs / "serve", "http", "--listen", address, *options], cwd=cwd, stderr=log)
     try:
         deadline = time.monotonic() + 60
         while True:
@@ -57,7 +59,8 @@ def metric(address, name):
     """Value of a metric."""
     with urllib.request.urlopen(f"{address}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
-    return next(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
+    named = (f"{name} ", f'{name}{{model="default"}} ')
+    return next(float(line.split()[-1]) for line in lines if line.startswith(named))
 
 
 def wait_for(condition, seconds=60):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import openai
@@ -255,3 +256,93 @@ def test_the_api_keeps_what_its_description_promises(address, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, env=hooks, capture_output=True, text=True, check=False)
     print(done.stdout)
     assert done.returncode == 0, done.stderr
+
+
+def key(programs, name, *options):
+    """Make a key; its table and the key itself."""
+    command = [programs / "serve", "key", name, *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout, done.stderr.split()[-1]
+
+
+def test_keys_let_in_who_has_one_for_what_it_is_for(programs, tmp_path):
+    """Health and pages need none; a rate holds; no key is ever printed."""
+    (one, secret), (other, second) = key(programs, "team"), key(programs, "slow", "--requests-per-second", "1")
+    (tmp_path / "keys.toml").write_text(one + other)
+    bearer = {"authorization": f"Bearer {secret}"}
+    with server(programs, "--keys", tmp_path / "keys.toml", "--log", "trace", stderr=tmp_path / "log") as address:
+        body = {"text": TEXTS[0]}
+        assert ask(address, "/v1/restore", body, bearer)[0] == 200
+        for headers in [
+            {},
+            {"authorization": secret},
+            {"authorization": f"Bearer {secret[:-1]}"},
+            {"authorization": "Basic eA=="},
+        ]:
+            status, _, problem = ask(address, "/v1/restore", body, headers)
+            assert (status, problem["type"]) == (401, "/problems/unauthorized")
+        for path in ["/metrics", "/info", "/v1/models", "/v1/ws"]:
+            assert ask(address, path)[0] == 401
+        for path in ["/healthz", "/readyz", "/openapi.json", "/problems/unauthorized"]:
+            assert ask(address, path)[0] == 200
+        status, _, problem = ask(address, "/v1/models/default/rollback", {}, bearer)
+        assert (status, problem["type"]) == (403, "/problems/forbidden")
+        client = openai.OpenAI(base_url=f"{address}/v1", api_key=secret, max_retries=0)
+        assert client.models.list().data
+        with pytest.raises(openai.AuthenticationError):
+            openai.OpenAI(base_url=f"{address}/v1", api_key="wrong", max_retries=0).models.list()
+        found = [ask(address, "/v1/restore", body, {"authorization": f"Bearer {second}"}) for _ in range(3)]
+        assert (found[0][0], found[-1][0], found[-1][2]["type"]) == (200, 429, "/problems/rate-limited")
+        assert found[-1][2]["retry_after_seconds"] == 1
+        assert ask(address, "/v1/restore", body, bearer)[0] == 200
+        shown = json.dumps(ask(address, "/info", None, bearer)[2])
+    shown += (tmp_path / "log").read_text()
+    assert "restore" in shown
+    assert not any(part in shown for part in (secret, second, one.split('"')[-2]))
+
+
+def test_a_file_that_holds_no_keys_is_refused(programs, tmp_path):
+    """Before anything is served."""
+    (tmp_path / "keys.toml").write_text('[[key]]\nname = "a"\nkey = "rvt_123"\n')
+    said = run([programs / "serve", "http", "--keys", tmp_path / "keys.toml"], ROOT, status=2)
+    assert "line 3: unknown field `key`" in said
+    assert "rvt_123" not in said
+    assert "no.toml" in run([programs / "serve", "http", "--keys", tmp_path / "no.toml"], ROOT, status=2)
+
+
+def test_what_was_restored_before_is_not_restored_again(address):
+    """And those who ask for the same at once wait for one."""
+    hits, misses, texts = (f"revertant_{name}_total" for name in ("result_cache_hits", "result_cache_misses", "texts"))
+    before = [metric(address, name) for name in (hits, misses, texts)]
+    text = TEXTS[0] + " Once more."
+    first = restored(address, text)
+    assert restored(address, text, priority="bulk") == first
+    assert ask(address, "/v1/restore", {"texts": [text, text, "another text"]})[2]["results"][:2] == [first, first]
+    assert restored(address, text, min_confidence=1)["text"] != first["text"]
+    after = [metric(address, name) for name in (hits, misses, texts)]
+    assert [new - old for new, old in zip(after, before, strict=True)] == [3, 3, 3]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: restored(address, LONG[:9000]), range(8)))
+    assert all(answer == answers[0] for answer in answers)
+    assert metric(address, texts) == after[2] + 1
+
+
+def test_several_models_answer_by_their_names(programs):
+    """A tagger, a language model and the prior at once; each says which it is."""
+    also = ["--also", "tagger=models/tagger", "--also", "llama=bench/models/llama"]
+    with server(programs, *also, "--model-name", "prior", cwd=ROOT) as address:
+        models = ask(address, "/v1/models")[2]["data"]
+        assert [model["id"] for model in models] == ["prior", "tagger", "llama"]
+        assert len({model["digest"] for model in models}) == 3
+        answers = [restored(address, TEXTS[0], model=model["id"], min_confidence=0) for model in models]
+        assert answers[0] == restored(address, TEXTS[0], min_confidence=0)
+        assert len({answer["confidence"] for answer in answers}) == 3
+        for model, answer in zip(models, answers, strict=True):
+            events = list(
+                Events(address, "/v1/restore/stream", {"text": TEXTS[0], "model": model["id"], "min_confidence": 0})
+            )
+            assert "".join(json.loads(data)["text"] for name, data in events if name == "piece") == answer["text"]
+        status, _, problem = ask(address, "/v1/restore", {"text": "a", "model": "t5"})
+        assert (status, problem["detail"]) == (404, "there is no model `t5`; there are `prior`, `tagger` and `llama`")
+    twice = [programs / "serve", "http", "--also", "default=models/tagger"]
+    assert "two models of the name `default`" in run(twice, ROOT, status=2)

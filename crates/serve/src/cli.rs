@@ -1,6 +1,6 @@
 //! The command line, as it is written. Every flag is also read from its environment variable; the flag wins.
 
-use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use restorer::{ComputeType, DeviceChoice, Reranking, RestoreOptions, source::ModelName};
@@ -8,7 +8,9 @@ use restorer::{ComputeType, DeviceChoice, Reranking, RestoreOptions, source::Mod
 use crate::{
     api::values::{Alternatives, Probability, Rounds},
     batch,
+    cache::ResultCache,
     http::{server::ConnectionLimits, state::RequestLimits},
+    keys::Role,
     logging::LogFormat,
     scheduler::Limits,
 };
@@ -37,6 +39,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Restore a column of a Parquet file, or of every Parquet file of a directory.
     Batch(BatchArgs),
+    /// Make a key of the HTTP API: its table for the file of --keys, and on standard error the key.
+    Key(KeyArgs),
     /// Print the description of the HTTP API (OpenAPI 3.1).
     Openapi,
 }
@@ -106,6 +110,15 @@ pub struct HttpArgs {
     /// Address and port to listen on; port 0 takes any free one and logs it.
     #[arg(long, env = "REVERTANT_LISTEN", default_value = "127.0.0.1:8080", value_name = "HOST:PORT", value_parser = parse_address)]
     pub listen: String,
+    /// Another model, which requests reach by this name; may be given several times.
+    #[arg(long = "also", env = "REVERTANT_ALSO", value_name = "NAME=DIR|ID", value_delimiter = ',')]
+    pub also: Vec<Named>,
+    /// Name of the model that answers requests that name none.
+    #[arg(long, env = "REVERTANT_MODEL_NAME", default_value = "default")]
+    pub model_name: String,
+    /// File of keys, as `serve key` makes them; without one, whoever reaches the server may ask.
+    #[arg(long, env = "REVERTANT_KEYS", value_name = "FILE")]
+    pub keys: Option<PathBuf>,
     /// Bytes of a request's body, at most.
     #[arg(long, env = "REVERTANT_MAX_BODY_BYTES", default_value_t = RequestLimits::DEFAULT_BODY_BYTES, value_parser = parse_count)]
     pub max_body_bytes: usize,
@@ -130,6 +143,9 @@ pub struct HttpArgs {
     /// Bytes of keys, values and hypotheses that are held for what is being restored, at most.
     #[arg(long, env = "REVERTANT_CACHE_BYTES", default_value_t = Limits::DEFAULT_CACHE_BYTES, value_parser = parse_count)]
     pub cache_bytes: usize,
+    /// Bytes of restorations that are kept for whoever asks for the same again; 0 keeps none.
+    #[arg(long, env = "REVERTANT_RESULT_CACHE_BYTES", default_value_t = ResultCache::DEFAULT_BYTES)]
+    pub result_cache_bytes: usize,
     /// Connections at a time.
     #[arg(long, env = "REVERTANT_MAX_CONNECTIONS", default_value_t = ConnectionLimits::DEFAULT_CONNECTIONS, value_parser = parse_count)]
     pub max_connections: usize,
@@ -142,6 +158,19 @@ pub struct HttpArgs {
     /// After that, seconds in which the requests that are there are answered.
     #[arg(long, env = "REVERTANT_DRAIN_SECONDS", default_value = "30")]
     pub drain_seconds: Seconds,
+}
+
+/// `serve key`.
+#[derive(Debug, Args)]
+pub struct KeyArgs {
+    /// Who holds it.
+    pub name: String,
+    /// What it is for.
+    #[arg(long, value_enum, default_value = "restore")]
+    pub role: Role,
+    /// Requests in a second, at most.
+    #[arg(long, value_name = "N")]
+    pub requests_per_second: Option<NonZeroU32>,
 }
 
 /// `serve restore`.
@@ -187,6 +216,28 @@ pub struct BatchArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub options: OptionArgs,
+}
+
+/// A model with the name that requests call it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// What requests call it.
+    pub name: String,
+    /// Where it comes from.
+    pub model: ModelName,
+}
+
+impl FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, model) = text.split_once('=').unwrap_or_default();
+        if name.is_empty() || model.is_empty() {
+            return Err("it is a name and a model, such as tagger=models/tagger".to_owned());
+        }
+        let model = model.parse().map_err(|error| format!("{error}"))?;
+        Ok(Self { name: name.to_owned(), model })
+    }
 }
 
 /// A time on the command line, in seconds.

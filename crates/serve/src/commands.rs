@@ -2,6 +2,7 @@
 
 mod batch;
 mod http;
+mod key;
 mod openapi;
 mod restore;
 
@@ -27,6 +28,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Http(args) => http::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Batch(args) => batch::run(args),
+        Command::Key(args) => key::run(&args),
         Command::Openapi => openapi::run(),
     }
 }

@@ -9,6 +9,10 @@ use crate::scheduler::SubmitError;
 pub enum Kind {
     /// The body is not UTF-8 or not JSON.
     MalformedBody,
+    /// No key, or none that is known.
+    Unauthorized,
+    /// A key that is not for this.
+    Forbidden,
     /// No such route.
     NotFound,
     /// No model of this name.
@@ -27,6 +31,8 @@ pub enum Kind {
     UpgradeRequired,
     /// The queue holds as much as it may.
     QueueFull,
+    /// A key was used too often.
+    RateLimited,
     /// A bug in the server.
     Internal,
     /// The server is starting, draining, or its engine has stopped.
@@ -58,6 +64,20 @@ pub const TABLE: &[KindEntry] = &[
         name: "malformed-body",
         title: "The body is not valid JSON",
         hint: "Send one JSON object, encoded as UTF-8.",
+    },
+    KindEntry {
+        kind: Kind::Unauthorized,
+        status: 401,
+        name: "unauthorized",
+        title: "A key is needed",
+        hint: "Send the header Authorization: Bearer KEY, with a key of this server.",
+    },
+    KindEntry {
+        kind: Kind::Forbidden,
+        status: 403,
+        name: "forbidden",
+        title: "The key is not for this",
+        hint: "Use a key of the role `admin`.",
     },
     KindEntry {
         kind: Kind::NotFound,
@@ -120,6 +140,13 @@ pub const TABLE: &[KindEntry] = &[
         status: 429,
         name: "queue-full",
         title: "The queue is full",
+        hint: "Send the request again after the time in the Retry-After header.",
+    },
+    KindEntry {
+        kind: Kind::RateLimited,
+        status: 429,
+        name: "rate-limited",
+        title: "The key was used too often",
         hint: "Send the request again after the time in the Retry-After header.",
     },
     KindEntry {

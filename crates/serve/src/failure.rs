@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::{
-    batch::BatchError, http::server::ListenError, logging::LogError, metrics::MetricsError,
+    batch::BatchError, http::server::ListenError, keys::KeysError, logging::LogError, metrics::MetricsError,
     model::ModelError, text_error::TextError,
 };
 
@@ -27,6 +27,12 @@ pub enum Failure {
     /// A file was not restored.
     #[error(transparent)]
     Batch(#[from] BatchError),
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// Two models have one name.
+    #[error("there are two models of the name `{0}`")]
+    TwoModels(String),
     /// The server could not listen.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -73,6 +79,9 @@ impl Failure {
             Self::Model(ModelError::NoDirectory(_)) => {
                 Some("--model takes a checkpoint directory, or owner/name of a hub")
             }
+            Self::Keys(KeysError::Read { .. }) => Some("make one with serve key NAME >> keys.toml"),
+            Self::Keys(KeysError::Content { .. }) => Some("serve key NAME prints a table as it has to be"),
+            Self::TwoModels(_) => Some("give each its own with --also NAME=DIR and --model-name NAME"),
             Self::Batch(error) => error.hint(),
             Self::Listen(error) => Some(error.hint()),
             Self::Log(LogError::Filter { .. }) => Some("a filter is a level such as info, or serve=debug"),
@@ -86,6 +95,8 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Model(ModelError::NoneBuiltIn | ModelError::NoDirectory(_))
+            | Self::Keys(_)
+            | Self::TwoModels(_)
             | Self::Log(LogError::Filter { .. }) => EXIT_USAGE,
             Self::Batch(error) if error.is_usage() => EXIT_USAGE,
             _ => EXIT_FAILED,

@@ -1,6 +1,7 @@
 //! HTTP around the routes: connections, bodies, problem documents, headers of answers, request ids.
 
 pub mod answer_headers;
+pub mod auth;
 pub mod body;
 pub mod observe;
 pub mod problem;

@@ -10,6 +10,7 @@
 //! - [`batch`] restores Parquet files, row group by row group.
 //! - [`api`] is what the HTTP API takes and gives, as types.
 //! - [`model`] loads a checkpoint directory or the checkpoint built into the binary; [`models`] are those of a server.
+//! - [`keys`] are who may ask; [`cache`] holds what was answered before.
 //! - [`error`] and [`failure`] are what goes wrong, for clients and for users.
 //! - [`cli`] is the command line and [`commands`] does it; [`logging`], [`metrics`], [`progress`] and [`shutdown`]
 //!   are around all of it.
@@ -17,11 +18,13 @@
 pub mod api;
 pub mod batch;
 mod builtin;
+pub mod cache;
 pub mod cli;
 pub mod commands;
 pub mod error;
 pub mod failure;
 pub mod http;
+pub mod keys;
 mod list;
 pub mod logging;
 pub mod metrics;

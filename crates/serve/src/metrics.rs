@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use ::metrics::{
+    Counter, Gauge, Histogram, SharedString, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use restorer::{ModelInfo, engine::Usage};
 
@@ -13,6 +16,9 @@ const QUEUE_TOKENS: &str = "revertant_queue_tokens";
 const QUEUE_SECONDS: &str = "revertant_queue_wait_seconds";
 const RUNNING_TEXTS: &str = "revertant_running_texts";
 const CACHE_BYTES: &str = "revertant_cache_bytes";
+const RESULT_CACHE_HITS: &str = "revertant_result_cache_hits_total";
+const RESULT_CACHE_MISSES: &str = "revertant_result_cache_misses_total";
+const RESULT_CACHE_BYTES: &str = "revertant_result_cache_bytes";
 const STEP_WINDOWS: &str = "revertant_step_windows";
 const STEP_SECONDS: &str = "revertant_step_duration_seconds";
 const TEXTS: &str = "revertant_texts_total";
@@ -48,12 +54,8 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
         .install_recorder()?;
     describe();
     // Known from the first scrape, not from the first event.
-    queue(0, 0);
-    for name in [TEXTS, TEXT_BYTES, TEXT_TOKENS, EDITS, CANCELLED] {
+    for name in [RESULT_CACHE_HITS, RESULT_CACHE_MISSES] {
         counter!(name).absolute(0);
-    }
-    for reason in ["refused", "panicked"] {
-        counter!(FAILED, "reason" => reason).absolute(0);
     }
     Ok(handle)
 }
@@ -69,6 +71,12 @@ fn describe() {
     describe_histogram!(QUEUE_SECONDS, "Time a text waited for the engine");
     describe_gauge!(RUNNING_TEXTS, "Texts that are being restored");
     describe_gauge!(CACHE_BYTES, "Bytes planned for keys, values and hypotheses of what is being restored");
+    describe_counter!(
+        RESULT_CACHE_HITS,
+        "Restorations that were known from before, or that another request was waiting for"
+    );
+    describe_counter!(RESULT_CACHE_MISSES, "Restorations that were looked for and not known");
+    describe_gauge!(RESULT_CACHE_BYTES, "Bytes of the restorations that are kept");
     describe_histogram!(STEP_WINDOWS, "Windows that were under way after a step");
     describe_histogram!(STEP_SECONDS, "Time of a step of the engine");
     describe_counter!(TEXTS, "Texts that the model is through with");
@@ -81,9 +89,9 @@ fn describe() {
     describe_gauge!(MODEL, "1, with the model and the version as labels");
 }
 
-/// Names the loaded model.
-pub fn model(info: &ModelInfo) {
-    gauge!(MODEL, "family" => info.family.clone(), "digest" => info.digest.clone(), "version" => crate::VERSION).set(1.0);
+/// Names a loaded model.
+pub fn model(name: &str, info: &ModelInfo) {
+    gauge!(MODEL, "model" => name.to_owned(), "family" => info.family.clone(), "digest" => info.digest.clone(), "version" => crate::VERSION).set(1.0);
 }
 
 /// An answered HTTP request.
@@ -98,41 +106,81 @@ pub(crate) fn error(kind: &'static str) {
     counter!(REJECTED, "kind" => kind).increment(1);
 }
 
-/// What waits now.
-pub(crate) fn queue(texts: usize, tokens: usize) {
-    gauge!(QUEUE_TEXTS).set(texts as f64);
-    gauge!(QUEUE_TOKENS).set(tokens as f64);
+/// A restoration that was looked for among those of before, and the bytes of them.
+pub(crate) fn result_cache(is_hit: bool, bytes: u64) {
+    counter!(if is_hit { RESULT_CACHE_HITS } else { RESULT_CACHE_MISSES }).increment(1);
+    gauge!(RESULT_CACHE_BYTES).set(bytes as f64);
 }
 
-/// A text's wait, over now.
-pub(crate) fn queue_wait(time: Duration) {
-    histogram!(QUEUE_SECONDS).record(time.as_secs_f64());
+/// What the engine of one model counts.
+#[derive(Debug, Clone)]
+pub(crate) struct EngineMetrics {
+    model: SharedString,
 }
 
-/// Texts dropped or given up because their client had left.
-pub(crate) fn cancelled(texts: usize) {
-    if texts > 0 {
-        counter!(CANCELLED).increment(texts as u64);
+impl EngineMetrics {
+    /// Of the model of this name; known from the first scrape, not from the first event.
+    pub(crate) fn new(model: &str) -> Self {
+        let metrics = Self { model: model.to_owned().into() };
+        metrics.queue(0, 0);
+        for name in [TEXTS, TEXT_BYTES, TEXT_TOKENS, EDITS, CANCELLED] {
+            metrics.counter(name).absolute(0);
+        }
+        for reason in ["refused", "panicked"] {
+            counter!(FAILED, "model" => metrics.model.clone(), "reason" => reason).absolute(0);
+        }
+        metrics
     }
-}
 
-/// A step of the engine, and what is under way after it.
-pub(crate) fn step(usage: &Usage, elapsed: Duration) {
-    gauge!(RUNNING_TEXTS).set(usage.texts as f64);
-    gauge!(CACHE_BYTES).set(usage.cache_bytes as f64);
-    histogram!(STEP_WINDOWS).record(usage.windows as f64);
-    histogram!(STEP_SECONDS).record(elapsed.as_secs_f64());
-}
+    fn counter(&self, name: &'static str) -> Counter {
+        counter!(name, "model" => self.model.clone())
+    }
 
-/// A text that the model is through with.
-pub(crate) fn text(tokens: usize, bytes: usize, edits: usize) {
-    counter!(TEXTS).increment(1);
-    counter!(TEXT_BYTES).increment(bytes as u64);
-    counter!(TEXT_TOKENS).increment(tokens as u64);
-    counter!(EDITS).increment(edits as u64);
-}
+    fn gauge(&self, name: &'static str) -> Gauge {
+        gauge!(name, "model" => self.model.clone())
+    }
 
-/// A text that the model failed on.
-pub(crate) fn failed(panicked: bool) {
-    counter!(FAILED, "reason" => if panicked { "panicked" } else { "refused" }).increment(1);
+    fn histogram(&self, name: &'static str) -> Histogram {
+        histogram!(name, "model" => self.model.clone())
+    }
+
+    /// What waits now.
+    pub(crate) fn queue(&self, texts: usize, tokens: usize) {
+        self.gauge(QUEUE_TEXTS).set(texts as f64);
+        self.gauge(QUEUE_TOKENS).set(tokens as f64);
+    }
+
+    /// A text's wait, over now.
+    pub(crate) fn queue_wait(&self, time: Duration) {
+        self.histogram(QUEUE_SECONDS).record(time.as_secs_f64());
+    }
+
+    /// Texts dropped or given up because their client had left.
+    pub(crate) fn cancelled(&self, texts: usize) {
+        if texts > 0 {
+            self.counter(CANCELLED).increment(texts as u64);
+        }
+    }
+
+    /// A step of the engine, and what is under way after it.
+    pub(crate) fn step(&self, usage: &Usage, elapsed: Duration) {
+        self.gauge(RUNNING_TEXTS).set(usage.texts as f64);
+        self.gauge(CACHE_BYTES).set(usage.cache_bytes as f64);
+        self.histogram(STEP_WINDOWS).record(usage.windows as f64);
+        self.histogram(STEP_SECONDS).record(elapsed.as_secs_f64());
+    }
+
+    /// A text that the model is through with.
+    pub(crate) fn text(&self, tokens: usize, bytes: usize, edits: usize) {
+        self.counter(TEXTS).increment(1);
+        self.counter(TEXT_BYTES).increment(bytes as u64);
+        self.counter(TEXT_TOKENS).increment(tokens as u64);
+        self.counter(EDITS).increment(edits as u64);
+    }
+
+    /// A text that the model failed on.
+    pub(crate) fn failed(&self, panicked: bool) {
+        let reason = if panicked { "panicked" } else { "refused" };
+        counter!(FAILED, "model" => self.model.clone(), "reason" => reason).increment(1);
+    }
 }

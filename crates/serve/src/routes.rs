@@ -27,7 +27,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     api::openapi::{Described, described},
     error::{ApiError, Kind},
-    http::{observe::observe, state::AppState},
+    http::{auth::guard, observe::observe, state::AppState},
 };
 
 /// All routes over `state`.
@@ -37,6 +37,7 @@ pub fn router(state: AppState) -> Router {
         .merge(docs::router(described(api)))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(state.clone(), guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(observe))
         .layer(RequestDecompressionLayer::new())
@@ -101,9 +102,15 @@ mod tests {
     };
 
     fn state() -> AppState {
-        let scheduler = Scheduler::start(Arc::new(Script::default()), Limits::default()).unwrap();
+        let scheduler = Scheduler::start(Arc::new(Script::default()), Limits::default(), "script").unwrap();
         let models = Models::new(Served::new("script", scheduler), Vec::new());
-        AppState::new(models, PrometheusBuilder::new().build_recorder().handle(), RequestLimits::default())
+        AppState::new(
+            models,
+            None,
+            None,
+            PrometheusBuilder::new().build_recorder().handle(),
+            RequestLimits::default(),
+        )
     }
 
     async fn ask(state: &AppState, method: &str, path: &str, body: &Value) -> (u16, Value) {

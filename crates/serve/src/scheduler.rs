@@ -7,6 +7,7 @@
 mod engine;
 mod queue;
 mod rate;
+mod shares;
 mod ticket;
 
 use std::{
@@ -19,7 +20,7 @@ use std::{
 use restorer::{ModelInfo, RestoreRequest, Restorer, engine::EngineLimits};
 use tokio::sync::mpsc;
 
-use crate::metrics;
+use crate::{http::auth::Client, metrics::EngineMetrics};
 
 pub use self::ticket::{AnswerError, Answered, Event, Ticket, Timing};
 use self::{
@@ -130,17 +131,19 @@ impl Shared {
 pub struct Scheduler {
     model: Arc<dyn Restorer>,
     limits: Limits,
+    metrics: EngineMetrics,
     shared: Arc<Shared>,
     engine: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Scheduler {
-    /// Starts the engine thread.
+    /// Starts the engine thread of a model that metrics know by `name`.
     ///
     /// # Errors
     ///
     /// Where the operating system gives no thread.
-    pub fn start(model: Arc<dyn Restorer>, limits: Limits) -> io::Result<Self> {
+    pub fn start(model: Arc<dyn Restorer>, limits: Limits, name: &str) -> io::Result<Self> {
+        let metrics = EngineMetrics::new(name);
         let state = State {
             queue: Queue::new(limits),
             rate: Rate::default(),
@@ -151,11 +154,12 @@ impl Scheduler {
         let shared = Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new() });
         let engine_limits =
             EngineLimits { step_tokens: limits.batch_tokens, cache_bytes: limits.cache_bytes };
-        let (engine_model, engine_shared) = (Arc::clone(&model), Arc::clone(&shared));
-        let engine = std::thread::Builder::new()
-            .name("engine".to_owned())
-            .spawn(move || engine::run(engine_model.as_ref(), &engine_shared, engine_limits))?;
-        Ok(Self { model, limits, shared, engine: Mutex::new(Some(engine)) })
+        let (engine_model, engine_shared, engine_metrics) =
+            (Arc::clone(&model), Arc::clone(&shared), metrics.clone());
+        let engine = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
+            engine::run(engine_model.as_ref(), &engine_shared, engine_limits, engine_metrics);
+        })?;
+        Ok(Self { model, limits, metrics, shared, engine: Mutex::new(Some(engine)) })
     }
 
     /// What is known about the model.
@@ -173,14 +177,14 @@ impl Scheduler {
     /// # Errors
     ///
     /// [`SubmitError`]: larger than the queue, no room now, or closed.
-    pub fn submit(&self, requests: Vec<RestoreRequest>) -> Result<Ticket, SubmitError> {
+    pub fn submit(&self, requests: Vec<RestoreRequest>, client: &Client) -> Result<Ticket, SubmitError> {
         let queued = Instant::now();
         let (jobs, answers): (Vec<_>, Vec<_>) = requests
             .into_iter()
             .map(|request| {
                 let (answer, receiver) = mpsc::unbounded_channel();
                 let tokens = self.model.tokens(&request.text).max(1);
-                (Job { request, tokens, queued, answer }, receiver)
+                (Job { request, client: client.clone(), tokens, queued, answer }, receiver)
             })
             .unzip();
         let (texts, tokens) = (jobs.len(), jobs.iter().map(|job| job.tokens).sum());
@@ -194,7 +198,7 @@ impl Scheduler {
         }
         let admitted = state.queue.admit(jobs);
         let (texts, tokens) = (state.queue.len(), state.queue.tokens());
-        metrics::queue(texts, tokens);
+        self.metrics.queue(texts, tokens);
         if admitted.is_err() {
             let retry_after = state.rate.time_for(tokens + state.running_tokens);
             return Err(SubmitError::Full { texts, tokens, retry_after });

@@ -6,12 +6,14 @@ use restorer::{RestoreRequest, Restorer};
 use tokio::net::TcpListener;
 
 use crate::{
-    cli::HttpArgs,
+    cache::ResultCache,
+    cli::{HttpArgs, ModelArgs},
     failure::Failure,
     http::{
         server::{ConnectionLimits, Draining, listen, serve},
         state::{AppState, RequestLimits},
     },
+    keys::Keys,
     metrics,
     models::{Models, Served},
     routes::router,
@@ -21,8 +23,6 @@ use crate::{
 
 use super::load_model;
 
-/// Name of the one model.
-const DEFAULT_NAME: &str = "default";
 /// Text of the self-check: restored once before the server is ready.
 const SELF_CHECK: &str = "The quick brwn fox jumps over the lazy dog.";
 
@@ -41,17 +41,58 @@ pub(super) fn run(args: &HttpArgs) -> Result<(), Failure> {
 
 async fn http(args: &HttpArgs) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(Failure::system("listen for signals"))?;
+    let keys = args.keys.as_deref().map(Keys::load).transpose()?;
     let listener = listen(&args.listen).await?;
-    let model_args = args.model.clone();
-    let loading = tokio::task::spawn_blocking(move || checked_model(|| load_model(&model_args)));
-    let model = tokio::select! {
+    let named = named(args)?;
+    // Engines count from their start on.
+    let recorder = metrics::install()?;
+    let limits = queue_limits(args);
+    let loading = tokio::task::spawn_blocking(move || {
+        named
+            .into_iter()
+            .map(|(name, model)| started(name, &model, limits))
+            .collect::<Result<Vec<_>, Failure>>()
+    });
+    let mut models = tokio::select! {
         loaded = loading => loaded.map_err(|error| Failure::system("load the model")(error.into()))??,
         signal = signals.next() => {
             tracing::info!(signal, "stopped before the model was loaded");
             return Ok(());
         }
     };
-    serve_until_signal(args, listener, model, signals).await
+    let first = models.remove(0);
+    let state = AppState::new(
+        Models::new(first, models),
+        keys,
+        ResultCache::new(args.result_cache_bytes),
+        recorder,
+        request_limits(args),
+    );
+    serve_until_signal(args, listener, state, signals).await
+}
+
+/// The models by name, the first first.
+fn named(args: &HttpArgs) -> Result<Vec<(String, ModelArgs)>, Failure> {
+    let others = args.also.iter().map(|also| {
+        let model = Some(also.model.clone());
+        // A channel and a second model are the first model's own.
+        (also.name.clone(), ModelArgs { model, channel: None, rerank: None, ..args.model.clone() })
+    });
+    let named: Vec<_> =
+        std::iter::once((args.model_name.clone(), args.model.clone())).chain(others).collect();
+    for (at, (name, _)) in named.iter().enumerate() {
+        if named[..at].iter().any(|(other, _)| other == name) {
+            return Err(Failure::TwoModels(name.clone()));
+        }
+    }
+    Ok(named)
+}
+
+/// Loads a model and starts its engine.
+fn started(name: String, model: &ModelArgs, limits: Limits) -> Result<Served, Failure> {
+    let model = checked_model(|| load_model(model))?;
+    let scheduler = Scheduler::start(model, limits, &name).map_err(Failure::system("start the engine"))?;
+    Ok(Served::new(name, scheduler))
 }
 
 /// Loads a model and lets it restore a text once.
@@ -68,18 +109,22 @@ fn checked_model(
 async fn serve_until_signal(
     args: &HttpArgs,
     listener: TcpListener,
-    model: Arc<dyn Restorer>,
+    state: AppState,
     mut signals: Signals,
 ) -> Result<(), Failure> {
-    let recorder = metrics::install()?;
-    metrics::model(model.info());
-    let scheduler =
-        Scheduler::start(model, queue_limits(args)).map_err(Failure::system("start the engine"))?;
     let address = listener.local_addr().map_err(Failure::system("read the address of the listener"))?;
-    let info = scheduler.model();
-    tracing::info!(%address, family = info.family, digest = info.digest, parameters = info.parameters, "listening");
-    let models = Models::new(Served::new(DEFAULT_NAME, scheduler), Vec::new());
-    let state = AppState::new(models, recorder, request_limits(args));
+    for model in state.models().all() {
+        let info = model.info();
+        metrics::model(model.name(), info);
+        tracing::info!(
+            name = model.name(),
+            family = info.family,
+            digest = info.digest,
+            parameters = info.parameters,
+            "model"
+        );
+    }
+    tracing::info!(%address, keys = state.keys().is_some(), "listening");
     tokio::spawn(upkeep(state.clone()));
     let stop = async {
         let signal = signals.next().await;

@@ -1,9 +1,9 @@
 //! Connections: accepted, bounded, drained.
 
-use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::{Router, http::Request};
+use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -13,6 +13,8 @@ use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
 };
+
+use super::auth::Peer;
 
 /// Limits of the connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,11 +109,11 @@ pub async fn serve(
             let slot = Arc::clone(&slots).acquire_owned().await;
             (accept(&listener).await, slot)
         };
-        let (stream, slot) = tokio::select! {
+        let ((stream, peer), slot) = tokio::select! {
             accepted = accepted => accepted,
             () = &mut stop => break,
         };
-        let connection = connection(stream, router.clone(), limits, stopped.clone());
+        let connection = connection(stream, Peer(peer.ip()), router.clone(), limits, stopped.clone());
         connections.spawn(async move {
             connection.await;
             drop(slot);
@@ -124,10 +126,10 @@ pub async fn serve(
     Draining { connections }
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _peer)) => return stream,
+            Ok(accepted) => return accepted,
             // The client has left already.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -141,6 +143,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 
 async fn connection(
     stream: TcpStream,
+    peer: Peer,
     router: Router,
     limits: ConnectionLimits,
     mut stopped: watch::Receiver<bool>,
@@ -148,7 +151,11 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot switch off Nagle's algorithm");
     }
-    let service = TowerToHyperService::new(router);
+    let with_peer = tower::ServiceBuilder::new().map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        request
+    });
+    let service = TowerToHyperService::new(with_peer.service(router));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)

@@ -10,7 +10,7 @@ use std::{
 
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::models::Models;
+use crate::{cache::ResultCache, keys::Keys, models::Models};
 
 /// Limits that hold for one HTTP request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct AppState(Arc<Inner>);
 
 struct Inner {
     models: Models,
+    keys: Option<Keys>,
+    cache: Option<ResultCache>,
     metrics: PrometheusHandle,
     limits: RequestLimits,
     draining: AtomicBool,
@@ -55,13 +57,29 @@ struct Inner {
 
 impl AppState {
     /// Puts the parts together.
-    pub fn new(models: Models, metrics: PrometheusHandle, limits: RequestLimits) -> Self {
-        Self(Arc::new(Inner { models, metrics, limits, draining: AtomicBool::new(false) }))
+    pub fn new(
+        models: Models,
+        keys: Option<Keys>,
+        cache: Option<ResultCache>,
+        metrics: PrometheusHandle,
+        limits: RequestLimits,
+    ) -> Self {
+        Self(Arc::new(Inner { models, keys, cache, metrics, limits, draining: AtomicBool::new(false) }))
     }
 
     /// The models, their engines and queues.
     pub fn models(&self) -> &Models {
         &self.0.models
+    }
+
+    /// The keys that let in; without any, everybody may come in.
+    pub fn keys(&self) -> Option<&Keys> {
+        self.0.keys.as_ref()
+    }
+
+    /// What was answered before, where it is kept.
+    pub fn cache(&self) -> Option<&ResultCache> {
+        self.0.cache.as_ref()
     }
 
     /// Renders the metrics.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::{
+    Extension,
     body::{Body, Bytes},
     extract::{Request, State},
     http::{HeaderMap, header},
@@ -22,6 +23,7 @@ use crate::{
     },
     error::{ApiError, Kind},
     http::{
+        auth::Client,
         body::{essence, typed},
         problem::ProblemBody,
         state::AppState,
@@ -29,7 +31,7 @@ use crate::{
     scheduler::{SubmitError, Ticket},
 };
 
-use super::restore::answer;
+use super::restore::{answer, in_time};
 
 /// Media type of lines of JSON.
 const NDJSON: &str = "application/x-ndjson";
@@ -50,11 +52,15 @@ const RETRY: Duration = Duration::from_millis(100);
     request_body(content = ref("#/components/schemas/TextBody"), description = "Lines, each one of these", content_type = "application/x-ndjson"),
     responses((status = 200, description = "Lines, one for each that was sent", body = LineBody, content_type = "application/x-ndjson")),
 )]
-pub(crate) async fn batch(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+pub(crate) async fn batch(
+    State(state): State<AppState>,
+    Extension(client): Extension<Client>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_lines(&parts.headers)?;
     let (lines, answers) = mpsc::channel(LINES_UNDER_WAY);
-    let reader = Reader { state: state.clone(), lines, number: 0 };
+    let reader = Reader { state: state.clone(), client, lines, number: 0 };
     tokio::spawn(reader.read(body));
     let written =
         stream::unfold((answers, state), async |(mut answers, state): (mpsc::Receiver<Line>, _)| {
@@ -123,7 +129,7 @@ impl Line {
 
 impl Queued {
     async fn answered(self, state: &AppState) -> Result<RestorationBody, ApiError> {
-        let answered = answer(self.ticket, self.deadline, state.limits().answer_time, true).await?;
+        let answered = in_time(answer(self.ticket, true), self.deadline, state.limits().answer_time).await?;
         let restoration = answered.restorations.into_iter().next();
         let restoration =
             restoration.ok_or_else(|| ApiError::new(Kind::Internal, "a line without a restoration"))?;
@@ -134,6 +140,7 @@ impl Queued {
 /// Reads lines and queues them as there is room.
 struct Reader {
     state: AppState,
+    client: Client,
     lines: mpsc::Sender<Line>,
     number: u64,
 }
@@ -209,7 +216,7 @@ impl Reader {
             if self.lines.is_closed() {
                 return Err(Gone);
             }
-            match model.scheduler().submit(requests.clone()) {
+            match model.scheduler().submit(requests.clone(), &self.client) {
                 Ok(ticket) => return Ok(Ok(Queued { input, unit, deadline, ticket })),
                 Err(SubmitError::Full { retry_after, .. }) => {
                     tokio::time::sleep(retry_after.min(RETRY)).await;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Request, State},
     http::header,
     response::{
@@ -21,13 +21,13 @@ use utoipa::ToSchema;
 use crate::{
     api::{request::RestoreBody, values::One},
     error::{ApiError, Kind},
-    http::{answer_headers::AnswerHeaders, body::json, observe::unique, state::AppState},
+    http::{answer_headers::AnswerHeaders, auth::Client, body::json, observe::unique, state::AppState},
     models::Served,
 };
 
 use super::{
     following::{Followed, Following},
-    restore::answer,
+    restore::{in_time, restored},
 };
 
 /// A chat, of which the last message of the user is restored. Settings of sampling are ignored: a restoration is not sampled.
@@ -151,11 +151,15 @@ impl Tokens {
         (status = "5XX", description = "The server cannot answer now", body = Failed),
     ),
 )]
-pub(crate) async fn chat(State(state): State<AppState>, request: Request) -> Response {
-    answered(&state, request).await.unwrap_or_else(Failed::answer)
+pub(crate) async fn chat(
+    State(state): State<AppState>,
+    Extension(client): Extension<Client>,
+    request: Request,
+) -> Response {
+    answered(&state, &client, request).await.unwrap_or_else(Failed::answer)
 }
 
-async fn answered(state: &AppState, request: Request) -> Result<Response, ApiError> {
+async fn answered(state: &AppState, client: &Client, request: Request) -> Result<Response, ApiError> {
     let started = std::time::Instant::now();
     let body: ChatBody = json(request, state.limits()).await?;
     let text = last_of_user(body.messages)?;
@@ -166,11 +170,11 @@ async fn answered(state: &AppState, request: Request) -> Result<Response, ApiErr
         let with_usage = body.stream_options.and_then(|options| options.include_usage).unwrap_or(false);
         let usage = with_usage.then(|| Tokens::of(model, &text, &text));
         let headers = AnswerHeaders::of_model(model);
-        let following = Following::start(model, asked, state.limits().answer_time)?;
+        let following = Following::start(model, asked, client, state.limits().answer_time)?;
         return Ok((headers, chat.chunks(following, usage)).into_response());
     }
-    let ticket = model.scheduler().submit(asked.requests)?;
-    let answered = answer(ticket, None, state.limits().answer_time, true).await?;
+    let work = restored(state, model, client, asked.requests, true);
+    let answered = in_time(work, None, state.limits().answer_time).await?;
     let headers = AnswerHeaders::new(model, &answered, started);
     let restored: String = answered.restorations.into_iter().map(|one| one.text).collect();
     let usage = Tokens::of(model, &text, &restored);

@@ -14,6 +14,7 @@ use crate::{
         request::Asked,
     },
     error::{ApiError, Kind},
+    http::auth::Client,
     models::Served,
     scheduler::Event,
 };
@@ -37,12 +38,17 @@ pub(super) enum Followed {
 
 impl Following {
     /// Queues the one text of `asked`.
-    pub(super) fn start(model: &Served, asked: Asked, patience: Duration) -> Result<Self, ApiError> {
+    pub(super) fn start(
+        model: &Served,
+        asked: Asked,
+        client: &Client,
+        patience: Duration,
+    ) -> Result<Self, ApiError> {
         let input = asked.requests.iter().map(|request| request.text.as_str()).collect();
         let offsets = PieceOffsets::new(input, asked.unit);
         let until = Instant::now() + asked.deadline.unwrap_or(patience);
         let patience = asked.deadline.is_none().then_some(patience);
-        let events = model.scheduler().submit(asked.requests)?.into_events().pop();
+        let events = model.scheduler().submit(asked.requests, client)?.into_events().pop();
         Ok(Self { events, offsets, until, patience })
     }
 

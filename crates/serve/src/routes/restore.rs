@@ -1,21 +1,27 @@
 //! `POST /v1/restore`: one text or several, restored.
 
-use std::time::{Duration, Instant};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
+use restorer::RestoreRequest;
 
 use crate::{
     api::{
         answer::{RestorationBody, Restorations},
         request::RestoreBody,
     },
+    cache::CacheKey,
     error::{ApiError, Kind},
-    http::{answer_headers::AnswerHeaders, body::json, state::AppState},
-    scheduler::{AnswerError, Answered, Ticket},
+    http::{answer_headers::AnswerHeaders, auth::Client, body::json, state::AppState},
+    models::Served,
+    scheduler::{AnswerError, Answered, Ticket, Timing},
 };
 
 /// Restore one text, or several.
@@ -28,13 +34,17 @@ use crate::{
     request_body = RestoreBody,
     responses((status = 200, description = "Restored", body = inline(RestoredBody))),
 )]
-pub(crate) async fn restore(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+pub(crate) async fn restore(
+    State(state): State<AppState>,
+    Extension(client): Extension<Client>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let started = Instant::now();
     let asked = json::<RestoreBody>(request, state.limits()).await?.check()?;
     let model = state.models().get(asked.model.as_deref())?;
     let inputs: Vec<String> = asked.requests.iter().map(|request| request.text.clone()).collect();
-    let ticket = model.scheduler().submit(asked.requests)?;
-    let answered = answer(ticket, asked.deadline, state.limits().answer_time, asked.one).await?;
+    let work = restored(&state, model, &client, asked.requests, asked.one);
+    let answered = in_time(work, asked.deadline, state.limits().answer_time).await?;
     let headers = AnswerHeaders::new(model, &answered, started);
     let bodies = inputs.iter().zip(answered.restorations);
     let mut results: Vec<RestorationBody> =
@@ -59,26 +69,72 @@ pub(crate) enum RestoredBody {
     Several(Restorations),
 }
 
-/// Waits for a ticket as long as its answer is of use. The ticket falls with the time, which cancels what is not done.
-pub(super) async fn answer(
-    ticket: Ticket,
+/// Waits for something as long as its answer is of use. What is not done by then is given up.
+pub(super) async fn in_time<T>(
+    work: impl Future<Output = Result<T, ApiError>>,
     deadline: Option<Duration>,
     limit: Duration,
-    one: bool,
-) -> Result<Answered, ApiError> {
+) -> Result<T, ApiError> {
     let time = deadline.map_or(limit, |deadline| deadline.min(limit));
     let late = |_| ApiError::new(Kind::Timeout, format!("the answer was not ready after {time:?}"));
-    let answered = tokio::time::timeout(time, ticket.wait()).await.map_err(late)?;
-    answered.map_err(|error| unanswered(error, one))
+    tokio::time::timeout(time, work).await.map_err(late)?
 }
 
-/// Why there is no answer.
-fn unanswered(error: AnswerError, one: bool) -> ApiError {
-    match error {
+/// Restores texts, all or none; what is in the cache is not worked out again.
+pub(super) async fn restored(
+    state: &AppState,
+    model: &Served,
+    client: &Client,
+    requests: Vec<RestoreRequest>,
+    one: bool,
+) -> Result<Answered, ApiError> {
+    let Some(cache) = state.cache() else {
+        return answer(model.scheduler().submit(requests, client)?, one).await;
+    };
+    let keys: Vec<CacheKey> =
+        requests.iter().map(|request| CacheKey::of(&model.info().digest, request)).collect();
+    if let (true, [key]) = (one, keys.as_slice()) {
+        let mut timing = Timing::default();
+        let work = async {
+            let answered = answer(model.scheduler().submit(requests, client)?, one).await?;
+            timing = answered.timing;
+            let restoration = answered.restorations.into_iter().next();
+            restoration.ok_or_else(|| ApiError::new(Kind::Internal, "a text without a restoration"))
+        };
+        let restoration = cache.get_or(*key, work).await?.as_ref().clone();
+        return Ok(Answered { restorations: vec![restoration], timing });
+    }
+    let mut known = Vec::with_capacity(keys.len());
+    for key in &keys {
+        known.push(cache.get(key).await);
+    }
+    let missing = requests.into_iter().zip(&known).filter(|(_, known)| known.is_none());
+    let missing: Vec<RestoreRequest> = missing.map(|(request, _)| request).collect();
+    let Answered { restorations: found, timing } = if missing.is_empty() {
+        Answered::default()
+    } else {
+        answer(model.scheduler().submit(missing, client)?, one).await?
+    };
+    let mut found = found.into_iter();
+    let mut restorations = Vec::with_capacity(keys.len());
+    for (key, known) in keys.into_iter().zip(known) {
+        if let Some(known) = known {
+            restorations.push(known.as_ref().clone());
+        } else if let Some(found) = found.next() {
+            cache.insert(key, found.clone()).await;
+            restorations.push(found);
+        }
+    }
+    Ok(Answered { restorations, timing })
+}
+
+/// Waits for a ticket. It falls with whoever waits, which cancels what is not done.
+pub(super) async fn answer(ticket: Ticket, one: bool) -> Result<Answered, ApiError> {
+    ticket.wait().await.map_err(|error| match error {
         AnswerError::Text { index, error } => {
             let pointer = if one { "/text".to_owned() } else { format!("/texts/{index}") };
             ApiError::new(Kind::Internal, error.to_string()).at(pointer)
         }
         AnswerError::Stopped => ApiError::unavailable(AnswerError::Stopped.to_string()),
-    }
+    })
 }

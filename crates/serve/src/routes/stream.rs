@@ -3,6 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use axum::{
+    Extension,
     extract::{Request, State},
     response::{
         IntoResponse, Response,
@@ -14,7 +15,7 @@ use futures_util::StreamExt;
 use crate::{
     api::request::RestoreBody,
     error::ApiError,
-    http::{answer_headers::AnswerHeaders, body::json, problem::ProblemBody, state::AppState},
+    http::{answer_headers::AnswerHeaders, auth::Client, body::json, problem::ProblemBody, state::AppState},
 };
 
 use super::following::{Followed, Following};
@@ -39,11 +40,15 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
         content_type = "text/event-stream",
     )),
 )]
-pub(crate) async fn stream(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+pub(crate) async fn stream(
+    State(state): State<AppState>,
+    Extension(client): Extension<Client>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let asked = json::<RestoreBody>(request, state.limits()).await?.check_one()?;
     let model = state.models().get(asked.model.as_deref())?;
     let headers = AnswerHeaders::of_model(model);
-    let following = Following::start(model, asked, state.limits().answer_time)?;
+    let following = Following::start(model, asked, &client, state.limits().answer_time)?;
     let events = following.into_stream().map(|followed| Ok::<_, Infallible>(event(followed)));
     Ok((headers, Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))).into_response())
 }

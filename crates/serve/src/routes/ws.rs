@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::{
+    Extension,
     extract::{
         State, WebSocketUpgrade,
         ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code, rejection::WebSocketUpgradeRejection},
@@ -18,7 +19,7 @@ use crate::{
         request::RestoreBody,
     },
     error::{ApiError, Kind},
-    http::{body::typed, problem::ProblemBody, state::AppState},
+    http::{auth::Client, body::typed, problem::ProblemBody, state::AppState},
 };
 
 use super::following::{Followed, Following};
@@ -45,6 +46,7 @@ const SILENT_SECONDS: u64 = 3 * PING_SECONDS;
 )]
 pub(crate) async fn ws(
     State(state): State<AppState>,
+    Extension(client): Extension<Client>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|error| {
@@ -52,7 +54,7 @@ pub(crate) async fn ws(
     })?;
     let most = state.limits().body_bytes;
     let upgrade = upgrade.max_message_size(most).max_frame_size(most);
-    Ok(upgrade.on_upgrade(|socket| Talk::new(socket, state).hold()))
+    Ok(upgrade.on_upgrade(|socket| Talk::new(socket, state, client).hold()))
 }
 
 /// An answer to a message.
@@ -76,6 +78,7 @@ enum What {
 struct Talk {
     socket: WebSocket,
     state: AppState,
+    client: Client,
     /// Messages that have come.
     messages: u64,
     /// Of the second that runs: when it began, and messages in it.
@@ -93,9 +96,9 @@ enum End {
 }
 
 impl Talk {
-    fn new(socket: WebSocket, state: AppState) -> Self {
+    fn new(socket: WebSocket, state: AppState, client: Client) -> Self {
         let now = Instant::now();
-        Self { socket, state, messages: 0, second: (now, 0), heard: now, following: None }
+        Self { socket, state, client, messages: 0, second: (now, 0), heard: now, following: None }
     }
 
     async fn hold(mut self) {
@@ -178,7 +181,7 @@ impl Talk {
     fn follow(&self, bytes: &[u8]) -> Result<Following, ApiError> {
         let asked = typed::<RestoreBody>(bytes)?.check_one()?;
         let model = self.state.models().get(asked.model.as_deref())?;
-        Following::start(model, asked, self.state.limits().answer_time)
+        Following::start(model, asked, &self.client, self.state.limits().answer_time)
     }
 
     async fn tell(&mut self, followed: Option<Followed>) -> Result<(), End> {

@@ -11,7 +11,7 @@ use restorer::{
     engine::{Engine, EngineLimits, News, TextId},
 };
 
-use crate::metrics;
+use crate::metrics::EngineMetrics;
 
 use super::{
     Event, Shared, Timing,
@@ -20,11 +20,11 @@ use super::{
 };
 
 /// Lets texts join, steps and answers until the scheduler is closed and nothing is left.
-pub(super) fn run(model: &dyn Restorer, shared: &Arc<Shared>, limits: EngineLimits) {
+pub(super) fn run(model: &dyn Restorer, shared: &Arc<Shared>, limits: EngineLimits, metrics: EngineMetrics) {
     let _stopped = StopGuard(shared);
-    let mut work =
-        Work { engine: model.engine(limits), texts: HashMap::new(), next: 0, busy: Duration::ZERO };
-    while let Some(jobs) = next_jobs(shared, work.texts.len()) {
+    let engine = model.engine(limits);
+    let mut work = Work { engine, texts: HashMap::new(), next: 0, busy: Duration::ZERO, metrics };
+    while let Some(jobs) = next_jobs(shared, work.texts.len(), &work.metrics) {
         work.join(jobs);
         work.leave_cancelled();
         work.step(shared);
@@ -32,12 +32,12 @@ pub(super) fn run(model: &dyn Restorer, shared: &Arc<Shared>, limits: EngineLimi
 }
 
 /// Takes what may join beside `running` texts; where there is nothing to do, waits. None once closed and empty.
-fn next_jobs(shared: &Shared, running: usize) -> Option<Vec<Job>> {
+fn next_jobs(shared: &Shared, running: usize, metrics: &EngineMetrics) -> Option<Vec<Job>> {
     let mut state = shared.lock();
     loop {
         let Taken { jobs, cancelled } = state.queue.take(running);
-        metrics::cancelled(cancelled);
-        metrics::queue(state.queue.len(), state.queue.tokens());
+        metrics.cancelled(cancelled);
+        metrics.queue(state.queue.len(), state.queue.tokens());
         state.running_tokens += jobs.iter().map(|job| job.tokens).sum::<usize>();
         if !jobs.is_empty() || running > 0 {
             return Some(jobs);
@@ -66,14 +66,15 @@ struct Work<'m> {
     next: TextId,
     /// Time of the steps since a text was last finished.
     busy: Duration,
+    metrics: EngineMetrics,
 }
 
 impl Work<'_> {
     fn join(&mut self, jobs: Vec<Job>) {
-        for Job { request, tokens, queued, answer } in jobs {
+        for Job { request, tokens, queued, answer, .. } in jobs {
             let since = Instant::now();
             let queued = since - queued;
-            metrics::queue_wait(queued);
+            self.metrics.queue_wait(queued);
             let bytes = request.text.len();
             self.texts.insert(self.next, Started { tokens, bytes, answer, queued, since, edits: 0 });
             self.engine.join(self.next, request);
@@ -93,7 +94,7 @@ impl Work<'_> {
             stays
         });
         if before > self.texts.len() {
-            metrics::cancelled(before - self.texts.len());
+            self.metrics.cancelled(before - self.texts.len());
             // What was spent on them is no measure of others.
             self.busy = Duration::ZERO;
         }
@@ -105,7 +106,7 @@ impl Work<'_> {
         self.engine.step(&mut news);
         let elapsed = started.elapsed();
         self.busy += elapsed;
-        metrics::step(&self.engine.usage(), elapsed);
+        self.metrics.step(&self.engine.usage(), elapsed);
         let mut last: Vec<(Answer, Event)> = Vec::new();
         let mut finished_tokens = 0;
         for one in news {
@@ -122,7 +123,7 @@ impl Work<'_> {
                 News::Failed(id, error) => (id, Err(error)),
             };
             let Some(text) = self.texts.remove(&id) else { continue };
-            metrics::text(text.tokens, text.bytes, text.edits);
+            self.metrics.text(text.tokens, text.bytes, text.edits);
             finished_tokens += text.tokens;
             let event = match event {
                 Ok(summary) => {
@@ -130,7 +131,7 @@ impl Work<'_> {
                     Event::Done(Box::new(summary), timing)
                 }
                 Err(error) => {
-                    metrics::failed(matches!(error, RestoreError::Panicked(_)));
+                    self.metrics.failed(matches!(error, RestoreError::Panicked(_)));
                     tracing::error!(%error, "a text was not restored");
                     Event::Failed(error.into())
                 }

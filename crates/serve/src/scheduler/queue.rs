@@ -1,15 +1,18 @@
-//! The bounded queue: those who wait before what can wait, each first in, first out; limited in texts and in tokens.
+//! The bounded queue: those who wait before what can wait, each in fair shares; limited in texts and in tokens.
 
-use std::{collections::VecDeque, time::Instant};
+use std::time::Instant;
 
 use restorer::{Priority, RestoreRequest};
 
-use super::{Limits, ticket::Answer};
+use super::{Limits, shares::Shares, ticket::Answer};
+use crate::http::auth::Client;
 
 /// One text that waits for the engine.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) request: RestoreRequest,
+    /// Who asks.
+    pub(super) client: Client,
     /// The text's cost in the model's tokens, at least 1.
     pub(super) tokens: usize,
     pub(super) queued: Instant,
@@ -34,15 +37,15 @@ pub(super) struct Taken {
 /// What waits, within its limits.
 #[derive(Debug)]
 pub(super) struct Queue {
-    interactive: VecDeque<Job>,
-    bulk: VecDeque<Job>,
+    interactive: Shares,
+    bulk: Shares,
     tokens: usize,
     limits: Limits,
 }
 
 impl Queue {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { interactive: VecDeque::new(), bulk: VecDeque::new(), tokens: 0, limits }
+        Self { interactive: Shares::default(), bulk: Shares::default(), tokens: 0, limits }
     }
 
     /// Texts that wait.
@@ -67,21 +70,21 @@ impl Queue {
         self.tokens += tokens;
         for job in jobs {
             match job.request.options.priority {
-                Priority::Interactive => self.interactive.push_back(job),
-                Priority::Bulk => self.bulk.push_back(job),
+                Priority::Interactive => self.interactive.push(job),
+                Priority::Bulk => self.bulk.push(job),
             }
         }
         Ok(())
     }
 
-    /// What may join the engine beside `running` texts, the oldest first. What can wait leaves a quarter of the places to those
+    /// What may join the engine beside `running` texts, in turns of those who ask. What can wait leaves a quarter of the places to those
     /// who do.
     pub(super) fn take(&mut self, running: usize) -> Taken {
         let most = self.limits.batch_texts;
         let mut taken = Taken::default();
         for (jobs, places) in [(&mut self.interactive, most), (&mut self.bulk, most - most / 4)] {
             while running + taken.jobs.len() < places {
-                let Some(job) = jobs.pop_front() else { break };
+                let Some(job) = jobs.pop() else { break };
                 self.tokens -= job.tokens;
                 if job.cancelled() {
                     taken.cancelled += 1;
@@ -107,7 +110,7 @@ impl Queue {
     fn remove_cancelled(&mut self) {
         self.interactive.retain(|job| !job.cancelled());
         self.bulk.retain(|job| !job.cancelled());
-        self.tokens = self.interactive.iter().chain(&self.bulk).map(|job| job.tokens).sum();
+        self.tokens = self.interactive.tokens() + self.bulk.tokens();
     }
 }
 
@@ -122,7 +125,8 @@ mod tests {
 
     fn job(text: &str, tokens: usize) -> (Job, Receiver) {
         let (answer, receiver) = mpsc::unbounded_channel();
-        (Job { request: request(text), tokens, queued: Instant::now(), answer }, receiver)
+        let client = Client::default();
+        (Job { request: request(text), client, tokens, queued: Instant::now(), answer }, receiver)
     }
 
     fn bulk(text: &str) -> (Job, Receiver) {
@@ -154,6 +158,26 @@ mod tests {
         queue.admit(vec![late]).unwrap();
         assert_eq!(texts(&queue.take(3).jobs), ["late"]);
         assert_eq!(texts(&queue.take(0).jobs), ["4"]);
+        assert_eq!((queue.len(), queue.tokens()), (0, 0));
+    }
+
+    #[test]
+    fn who_asks_for_much_does_not_take_the_turns_of_others() {
+        let mut queue = queue(100, 10_000, 100);
+        let mut answers = Vec::new();
+        let mut of = |client: &str, text: &str, tokens| {
+            let (mut job, answer) = job(text, tokens);
+            job.client = Client(client.into());
+            answers.push(answer);
+            job
+        };
+        let many: Vec<Job> = (0..6).map(|at| of("many", &format!("m{at}"), 10)).collect();
+        queue.admit(many).unwrap();
+        assert_eq!(texts(&queue.take(99).jobs), ["m0"]);
+        queue.admit(vec![of("few", "f0", 10), of("few", "f1", 10)]).unwrap();
+        queue.admit(vec![of("long", "l0", 35), of("long", "l1", 1)]).unwrap();
+        // In turns, of equals the oldest first; who had a long text waits longer for the next.
+        assert_eq!(texts(&queue.take(0).jobs), ["f0", "l0", "m1", "f1", "m2", "m3", "l1", "m4", "m5"]);
         assert_eq!((queue.len(), queue.tokens()), (0, 0));
     }
 

@@ -14,13 +14,13 @@ struct Bench {
 
 fn bench(limits: Limits) -> Bench {
     let model = Arc::new(Script::default());
-    let scheduler = Scheduler::start(Arc::clone(&model) as Arc<dyn Restorer>, limits).unwrap();
+    let scheduler = Scheduler::start(Arc::clone(&model) as Arc<dyn Restorer>, limits, "script").unwrap();
     Bench { scheduler, gate: model.gate(), model }
 }
 
 impl Bench {
     fn submit(&self, texts: &[&str]) -> Result<Ticket, SubmitError> {
-        self.scheduler.submit(texts.iter().map(|text| request(text)).collect())
+        self.scheduler.submit(texts.iter().map(|text| request(text)).collect(), &Client::default())
     }
 
     /// Makes the engine busy until the gate opens.

@@ -63,7 +63,7 @@ pub struct Ticket {
 }
 
 /// A request whose texts are all restored.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answered {
     /// One a text, in the request's order.
     pub restorations: Vec<Restoration>,

@@ -84,7 +84,7 @@ fn what_is_under_way_is_given_up_when_its_client_leaves_and_holds_up_nobody() {
     assert_eq!(server.metric("revertant_running_texts"), Some(1.0));
     drop(busy);
     server.wait_for_metric("revertant_texts_cancelled_total", 1.0);
-    assert_eq!(server.restore(&json!({"text": "short"})).status, 200);
+    assert_eq!(server.restore(&json!({"text": "another"})).status, 200);
     assert_eq!(server.metric("revertant_running_texts"), Some(0.0));
     assert_eq!(server.metric("revertant_texts_total"), Some(2.0));
 }

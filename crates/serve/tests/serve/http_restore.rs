@@ -150,19 +150,19 @@ fn health_and_metrics_tell_what_happened() {
         r#"revertant_http_requests_total{route="unmatched",method="GET",status="404"} 1"#,
         r#"revertant_errors_total{kind="invalid-request"} 1"#,
         r#"revertant_http_request_duration_seconds_bucket{route="/v1/restore",le="+Inf"} 2"#,
-        "revertant_running_texts 0",
-        "revertant_cache_bytes 0",
-        r#"revertant_step_windows_bucket{le="4"}"#,
-        "revertant_queue_wait_seconds_count 2",
-        "revertant_queue_texts 0",
-        "revertant_texts_total 2",
-        "revertant_text_bytes_total 8",
-        "revertant_text_tokens_total 10",
-        "revertant_texts_cancelled_total 0",
+        r#"revertant_running_texts{model="default"} 0"#,
+        r#"revertant_cache_bytes{model="default"} 0"#,
+        r#"revertant_step_windows_bucket{model="default",le="4"}"#,
+        r#"revertant_queue_wait_seconds_count{model="default"} 2"#,
+        r#"revertant_queue_texts{model="default"} 0"#,
+        r#"revertant_texts_total{model="default"} 2"#,
+        r#"revertant_text_bytes_total{model="default"} 8"#,
+        r#"revertant_text_tokens_total{model="default"} 10"#,
+        r#"revertant_texts_cancelled_total{model="default"} 0"#,
     ] {
         assert!(answer.text().contains(line), "{line} is not in\n{}", answer.text());
     }
-    assert!(answer.text().contains("revertant_edits_total "));
+    assert!(answer.text().contains(r#"revertant_edits_total{model="default"} "#));
     assert!(answer.text().contains(&model().info().digest));
     assert!(
         answer

@@ -95,8 +95,12 @@ impl Server {
     /// Value of the metric that `/metrics` shows as `name` (with its labels).
     pub(crate) fn metric(&self, name: &str) -> Option<f64> {
         let answer = self.get("/metrics");
-        let line = answer.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
-        Some(line.parse().unwrap())
+        let value = |line: &str| {
+            let rest = line.strip_prefix(name)?;
+            let rest = rest.strip_prefix("{model=\"default\"}").unwrap_or(rest);
+            Some(rest.strip_prefix(' ')?.parse().unwrap())
+        };
+        answer.text().lines().find_map(value)
     }
 
     /// Waits until the metric `name` is at least `value`.
