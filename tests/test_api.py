@@ -126,6 +126,19 @@ def test_a_bad_line_is_answered_by_itself(address):
     assert (status, "application/x-ndjson" in problem["detail"]) == (415, True)
 
 
+def test_lines_that_break_off_or_do_not_end_are_told(programs):
+    """What was whole before is answered; the last line of the answer says what happened to the rest."""
+    with server(programs, "--max-body-bytes", "1000", "--body-seconds", "0.5") as address:
+        for rest, status in [(b'{"text": "' + b"a" * 2000, 413), (b'{"text"', 408)]:
+            lines = Lines(address, "/v1/restore/batch")
+            lines.send(b'{"text": "Call me Ishmael."}\n' + rest)
+            assert lines.read()["text"] == TEXTS[3]
+            last = lines.read()
+            assert (last["line"], last["error"]["status"]) == (2, status)
+            assert lines.read() is None
+            lines.close()
+
+
 def test_more_lines_than_the_queue_holds_wait_for_room(programs):
     """Nothing is refused: what finds no room is read later."""
     with server(programs, "--queue-texts", "2", "--batch-texts", "1") as address:
@@ -148,6 +161,8 @@ def test_a_body_can_be_compressed(address):
     for broken in [body[:-9], b"no gzip at all", body[:20] + bytes(20) + body[40:]]:
         status, _, problem = ask(address, "/v1/restore", broken, headers)
         assert (status, problem["type"]) == (400, "/problems/malformed-body"), problem
+    status, _, problem = ask(address, "/v1/restore", body, {"content-encoding": "br"})
+    assert (status, "`br`" in problem["detail"]) == (415, True)
     # What is small on the way and large here is held to the limit of what it becomes.
     bomb = gzip.compress(b" " * (64 << 20))
     assert ask(address, "/v1/restore", bomb, headers)[0] == 413

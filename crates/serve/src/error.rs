@@ -119,7 +119,7 @@ pub const TABLE: &[KindEntry] = &[
         status: 415,
         name: "unsupported-media-type",
         title: "The content type is not supported",
-        hint: "Send the header Content-Type: application/json.",
+        hint: "Send the header Content-Type: application/json, and the body as it is or in gzip.",
     },
     KindEntry {
         kind: Kind::InvalidRequest,

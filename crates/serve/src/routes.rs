@@ -40,7 +40,8 @@ pub fn router(state: AppState) -> Router {
         .layer(middleware::from_fn_with_state(state.clone(), guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(observe))
-        .layer(RequestDecompressionLayer::new())
+        // What has another encoding is refused where it is read, as a problem like any other.
+        .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
         .with_state(state)
 }
 

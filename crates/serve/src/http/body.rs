@@ -108,8 +108,13 @@ fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
 ///
 /// # Errors
 ///
-/// 415 where there is none.
+/// 415 where there is none, and for a body in an encoding that is not undone.
 pub(crate) fn essence(headers: &HeaderMap) -> Result<String, ApiError> {
+    if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+        let encoding = String::from_utf8_lossy(encoding.as_bytes());
+        let detail = format!("the content encoding is `{encoding}`; bodies come as they are, or in gzip");
+        return Err(ApiError::new(Kind::UnsupportedMediaType, detail));
+    }
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return Err(ApiError::new(Kind::UnsupportedMediaType, "the request has no Content-Type"));
     };

@@ -167,14 +167,15 @@ impl Reader {
             };
             let Ok(data) = frame.into_data() else { continue };
             rest.extend_from_slice(&data);
-            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = rest.drain(..=end).collect();
-                if self.line(&line[..end]).await.is_err() {
+            let mut read = 0;
+            while let Some(length) = rest[read..].iter().position(|byte| *byte == b'\n') {
+                if self.line(&rest[read..read + length]).await.is_err() {
                     return;
                 }
+                read += length + 1;
             }
+            rest.drain(..read);
             if rest.len() > limits.body_bytes {
-                self.number += 1;
                 let detail = format!("the line is longer than {} bytes", limits.body_bytes);
                 return self.end(ApiError::new(Kind::TooLarge, detail)).await;
             }
@@ -187,7 +188,7 @@ impl Reader {
 
     /// The last line of an answer that ends before its request does.
     async fn end(self, error: ApiError) {
-        let line = Line { number: self.number.max(1), state: Err(error) };
+        let line = Line { number: self.number + 1, state: Err(error) };
         // Whether somebody still waits changes nothing any more.
         let _gone = self.lines.send(line).await;
     }
