@@ -19,23 +19,24 @@ def free_port():
 
 
 @contextmanager
-def server(programs, *options, cwd=None, stderr=None):
+def server(programs, *options, cwd=None, stderr=None, trust=None):
     """Run `serve http` and yield its address, ready to answer; it must end by itself on SIGTERM."""
-    address = f"127.0.0.1:{free_port()}"
+    listen = f"127.0.0.1:{free_port()}"
+    address = f"{'https' if trust else 'http'}://{listen}"
     with ExitStack() as stack:
         log = stderr and stack.enter_context(stderr.open("w"))
-        process = subprocess.Popen([programs / "serve", "http", "--listen", address, *options], cwd=cwd, stderr=log)
+        process = subprocess.Popen([programs / "serve", "http", "--listen", listen, *options], cwd=cwd, stderr=log)
     try:
         deadline = time.monotonic() + 60
         while True:
             try:
-                urllib.request.urlopen(f"http://{address}/readyz", timeout=5).close()
+                urllib.request.urlopen(f"{address}/readyz", timeout=5, context=trust).close()
                 break
             except OSError:
                 assert process.poll() is None, f"the server ended with status {process.returncode}"
                 assert time.monotonic() < deadline, "the server was not ready within a minute"
                 time.sleep(0.1)
-        yield f"http://{address}"
+        yield address
         process.terminate()
         assert process.wait(timeout=30) == 0
     finally:

@@ -2,18 +2,27 @@
 
 import asyncio
 import gzip
+import ipaddress
 import json
 import os
+import socket
+import ssl
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import openai
 import pytest
 import websockets
 import websockets.sync.client
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from conftest import ROOT, run
 from serving import Events, Lines, ask, metric, server, wait_for
@@ -24,6 +33,7 @@ TEXTS = [
     "Ünïcödé 👩‍👩‍👧 offf the Uniion — 世界",
     "Call me Ishmael.",
 ]
+DAY = timedelta(days=1)
 LONG = (TEXTS[0] + "\n\n") * 120
 
 
@@ -361,3 +371,36 @@ def test_several_models_answer_by_their_names(programs):
         assert (status, problem["detail"]) == (404, "there is no model `t5`; there are `prior`, `tagger` and `llama`")
     twice = [programs / "serve", "http", "--also", "default=models/tagger"]
     assert "two models of the name `default`" in run(twice, ROOT, status=2)
+
+
+def certificate(folder):
+    """Write a certificate for 127.0.0.1 and its key; their paths."""
+    secret = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, secret.public_key(), x509.random_serial_number(), now - DAY, now + DAY)
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = made.add_extension(names, critical=False).sign(secret, hashes.SHA256())
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    formats = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "key.pem").write_bytes(secret.private_bytes(*formats))
+    return folder / "cert.pem", folder / "key.pem"
+
+
+def test_with_a_certificate_the_server_speaks_tls(programs, tmp_path):
+    """To whom trusts it; who does not shake hands holds nobody up."""
+    cert, secret = certificate(tmp_path)
+    trusting = ssl.create_default_context(cafile=cert)
+    with server(programs, "--tls-certificate", cert, "--tls-key", secret, trust=trusting) as address:
+        assert address.startswith("https://")
+        silent = socket.create_connection(("127.0.0.1", int(address.rsplit(":", 1)[1])))
+        with urllib.request.urlopen(f"{address}/healthz", timeout=60, context=trusting) as answer:
+            assert answer.status == 200
+        with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+            urllib.request.urlopen(f"{address}/healthz", timeout=60)
+        with websockets.sync.client.connect(address.replace("http", "ws") + "/v1/ws", ssl=trusting) as typed:
+            typed.send(json.dumps({"text": TEXTS[0]}))
+            assert json.loads(typed.recv(timeout=60))["type"] == "piece"
+        silent.close()
+    options = ["http", "--tls-certificate", cert, "--tls-key", cert]
+    assert f"a private key in {cert}" in run([programs / "serve", *options], ROOT, status=2)

@@ -119,6 +119,12 @@ pub struct HttpArgs {
     /// File of keys, as `serve key` makes them; without one, whoever reaches the server may ask.
     #[arg(long, env = "REVERTANT_KEYS", value_name = "FILE")]
     pub keys: Option<PathBuf>,
+    /// Certificates in PEM, the server's own first; with them the server speaks TLS only.
+    #[arg(long, env = "REVERTANT_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+    /// The key of the first of them, in PEM.
+    #[arg(long, env = "REVERTANT_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
     /// Bytes of a request's body, at most.
     #[arg(long, env = "REVERTANT_MAX_BODY_BYTES", default_value_t = RequestLimits::DEFAULT_BODY_BYTES, value_parser = parse_count)]
     pub max_body_bytes: usize,

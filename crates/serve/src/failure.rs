@@ -3,8 +3,13 @@
 use std::io;
 
 use crate::{
-    batch::BatchError, http::server::ListenError, keys::KeysError, logging::LogError, metrics::MetricsError,
-    model::ModelError, text_error::TextError,
+    batch::BatchError,
+    http::{server::ListenError, tls::TlsError},
+    keys::KeysError,
+    logging::LogError,
+    metrics::MetricsError,
+    model::ModelError,
+    text_error::TextError,
 };
 
 /// Exit status of a command that failed.
@@ -30,6 +35,9 @@ pub enum Failure {
     /// The keys cannot be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Two models have one name.
     #[error("there are two models of the name `{0}`")]
     TwoModels(String),
@@ -81,6 +89,10 @@ impl Failure {
             }
             Self::Keys(KeysError::Read { .. }) => Some("make one with serve key NAME >> keys.toml"),
             Self::Keys(KeysError::Content { .. }) => Some("serve key NAME prints a table as it has to be"),
+            Self::Tls(TlsError::Read { .. }) => Some("certificates and keys are files in PEM"),
+            Self::Tls(TlsError::Pair { .. }) => {
+                Some("--tls-key takes the key that the first certificate was made for")
+            }
             Self::TwoModels(_) => Some("give each its own with --also NAME=DIR and --model-name NAME"),
             Self::Batch(error) => error.hint(),
             Self::Listen(error) => Some(error.hint()),
@@ -96,6 +108,7 @@ impl Failure {
         match self {
             Self::Model(ModelError::NoneBuiltIn | ModelError::NoDirectory(_))
             | Self::Keys(_)
+            | Self::Tls(_)
             | Self::TwoModels(_)
             | Self::Log(LogError::Filter { .. }) => EXIT_USAGE,
             Self::Batch(error) if error.is_usage() => EXIT_USAGE,

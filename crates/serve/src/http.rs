@@ -7,3 +7,4 @@ pub mod observe;
 pub mod problem;
 pub mod server;
 pub mod state;
+pub mod tls;

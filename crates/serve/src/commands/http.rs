@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use restorer::{RestoreRequest, Restorer};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
     cache::ResultCache,
@@ -12,6 +13,7 @@ use crate::{
     http::{
         server::{ConnectionLimits, Draining, listen, serve},
         state::{AppState, RequestLimits},
+        tls::acceptor,
     },
     keys::Keys,
     metrics,
@@ -42,6 +44,8 @@ pub(super) fn run(args: &HttpArgs) -> Result<(), Failure> {
 async fn http(args: &HttpArgs) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(Failure::system("listen for signals"))?;
     let keys = args.keys.as_deref().map(Keys::load).transpose()?;
+    let pair = args.tls_certificate.as_deref().zip(args.tls_key.as_deref());
+    let tls = pair.map(|(certificate, key)| acceptor(certificate, key)).transpose()?;
     let listener = listen(&args.listen).await?;
     let named = named(args)?;
     // Engines count from their start on.
@@ -68,7 +72,7 @@ async fn http(args: &HttpArgs) -> Result<(), Failure> {
         recorder,
         request_limits(args),
     );
-    serve_until_signal(args, listener, state, signals).await
+    serve_until_signal(args, listener, tls, state, signals).await
 }
 
 /// The models by name, the first first.
@@ -109,6 +113,7 @@ fn checked_model(
 async fn serve_until_signal(
     args: &HttpArgs,
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     state: AppState,
     mut signals: Signals,
 ) -> Result<(), Failure> {
@@ -124,7 +129,7 @@ async fn serve_until_signal(
             "model"
         );
     }
-    tracing::info!(%address, keys = state.keys().is_some(), "listening");
+    tracing::info!(%address, keys = state.keys().is_some(), tls = tls.is_some(), "listening");
     tokio::spawn(upkeep(state.clone()));
     let stop = async {
         let signal = signals.next().await;
@@ -132,7 +137,7 @@ async fn serve_until_signal(
         state.start_draining();
         tokio::time::sleep(args.unready_seconds.0).await;
     };
-    let draining = serve(listener, router(state.clone()), connection_limits(args), stop).await;
+    let draining = serve(listener, router(state.clone()), connection_limits(args), tls, stop).await;
     drain(draining, state, args.drain_seconds.0, signals).await
 }
 

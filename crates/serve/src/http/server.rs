@@ -9,12 +9,14 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
 };
+use tokio_rustls::TlsAcceptor;
 
-use super::auth::Peer;
+use super::{auth::Peer, tls::late};
 
 /// Limits of the connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,12 +94,13 @@ impl Draining {
     }
 }
 
-/// Serves `router` on `listener` until `stop` is over. Then the listener is closed, idle connections are closed, and
+/// Serves `router` on `listener`, with `tls` where there is a certificate, until `stop` is over. Then the listener is closed, idle connections are closed, and
 /// those that wait for an answer are given back to be waited for.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: ConnectionLimits,
+    tls: Option<TlsAcceptor>,
     stop: impl Future<Output = ()>,
 ) -> Draining {
     let slots = Arc::new(Semaphore::new(limits.connections));
@@ -113,9 +116,9 @@ pub async fn serve(
             accepted = accepted => accepted,
             () = &mut stop => break,
         };
-        let connection = connection(stream, Peer(peer.ip()), router.clone(), limits, stopped.clone());
+        let (router, stopped, tls) = (router.clone(), stopped.clone(), tls.clone());
         connections.spawn(async move {
-            connection.await;
+            shaken(stream, tls, Peer(peer.ip()), router, limits, stopped).await;
             drop(slot);
         });
         while connections.try_join_next().is_some() {}
@@ -141,16 +144,32 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-async fn connection(
+async fn shaken(
     stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    peer: Peer,
+    router: Router,
+    limits: ConnectionLimits,
+    stopped: watch::Receiver<bool>,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot switch off Nagle's algorithm");
+    }
+    let Some(tls) = tls else { return connection(stream, peer, router, limits, stopped).await };
+    let accepted = tokio::time::timeout(limits.head_time, tls.accept(stream)).await;
+    match accepted.unwrap_or_else(|_late| Err(late())) {
+        Ok(stream) => connection(stream, peer, router, limits, stopped).await,
+        Err(error) => tracing::debug!(%error, "a handshake failed"),
+    }
+}
+
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: Peer,
     router: Router,
     limits: ConnectionLimits,
     mut stopped: watch::Receiver<bool>,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot switch off Nagle's algorithm");
-    }
     let with_peer = tower::ServiceBuilder::new().map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
         request
