@@ -1,6 +1,6 @@
 //! `POST /v1/restore/batch`: lines of JSON in, lines of JSON out, both as they come.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::{
     Extension,
@@ -105,7 +105,8 @@ struct Line {
 struct Queued {
     input: String,
     unit: OffsetUnit,
-    deadline: Option<Duration>,
+    /// When the answer is of no use any more.
+    until: Option<Instant>,
     ticket: Ticket,
 }
 
@@ -129,7 +130,8 @@ impl Line {
 
 impl Queued {
     async fn answered(self, state: &AppState) -> Result<RestorationBody, ApiError> {
-        let answered = in_time(answer(self.ticket, true), self.deadline, state.limits().answer_time).await?;
+        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        let answered = in_time(answer(self.ticket, true), left, state.limits().answer_time).await?;
         let restoration = answered.restorations.into_iter().next();
         let restoration =
             restoration.ok_or_else(|| ApiError::new(Kind::Internal, "a line without a restoration"))?;
@@ -212,13 +214,14 @@ impl Reader {
             Err(error) => return Ok(Err(error)),
         };
         let Asked { requests, unit, deadline, .. } = asked;
+        let until = deadline.map(|deadline| Instant::now() + deadline);
         let input: String = requests.iter().map(|request| request.text.as_str()).collect();
         loop {
             if self.lines.is_closed() {
                 return Err(Gone);
             }
             match model.scheduler().submit(requests.clone(), &self.client) {
-                Ok(ticket) => return Ok(Ok(Queued { input, unit, deadline, ticket })),
+                Ok(ticket) => return Ok(Ok(Queued { input, unit, until, ticket })),
                 Err(SubmitError::Full { retry_after, .. }) => {
                     tokio::time::sleep(retry_after.min(RETRY)).await;
                 }

@@ -10,6 +10,7 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
+use corruptor::OffsetUnit;
 use restorer::RestoreRequest;
 
 use crate::{
@@ -42,13 +43,18 @@ pub(crate) async fn restore(
     let started = Instant::now();
     let asked = json::<RestoreBody>(request, state.limits()).await?.check()?;
     let model = state.models().get(asked.model.as_deref())?;
-    let inputs: Vec<String> = asked.requests.iter().map(|request| request.text.clone()).collect();
+    // Bytes need no second look at the text.
+    let inputs: Vec<String> = match asked.unit {
+        OffsetUnit::Byte => Vec::new(),
+        _ => asked.requests.iter().map(|request| request.text.clone()).collect(),
+    };
     let work = restored(&state, model, &client, asked.requests, asked.one);
     let answered = in_time(work, asked.deadline, state.limits().answer_time).await?;
     let headers = AnswerHeaders::new(model, &answered, started);
-    let bodies = inputs.iter().zip(answered.restorations);
+    let inputs = inputs.iter().map(String::as_str).chain(std::iter::repeat(""));
+    let bodies = answered.restorations.into_iter().zip(inputs);
     let mut results: Vec<RestorationBody> =
-        bodies.map(|(input, restoration)| RestorationBody::new(input, restoration, asked.unit)).collect();
+        bodies.map(|(restoration, input)| RestorationBody::new(input, restoration, asked.unit)).collect();
     let answer = match (asked.one, results.pop()) {
         (true, Some(result)) => RestoredBody::One(result),
         (_, last) => {
