@@ -3,15 +3,17 @@
 use std::{fmt, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use restorer::{ComputeType, DeviceChoice, Reranking, RestoreOptions, source::ModelName};
+use restorer::{ComputeType, DeviceChoice, LoadOptions, Reranking, RestoreOptions, source::ModelName};
 
 use crate::{
     api::values::{Alternatives, Probability, Rounds},
     batch,
     cache::ResultCache,
-    http::{server::ConnectionLimits, state::RequestLimits},
+    config::ModelEntry,
+    http::{cors::Origin, server::ConnectionLimits, state::RequestLimits},
     keys::Role,
     logging::LogFormat,
+    models::checkpoint::{Checkpoint, Judge},
     scheduler::Limits,
 };
 
@@ -34,7 +36,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the HTTP API.
-    Http(HttpArgs),
+    Http(Box<HttpArgs>),
     /// Restore one text and print it.
     Restore(RestoreArgs),
     /// Restore a column of a Parquet file, or of every Parquet file of a directory.
@@ -80,6 +82,26 @@ pub struct ModelArgs {
     pub threads: Option<usize>,
 }
 
+impl From<&ModelArgs> for Checkpoint {
+    fn from(args: &ModelArgs) -> Self {
+        let ModelArgs { rerank_weight: weight, candidates, .. } = *args;
+        Self {
+            name: args.model.clone(),
+            channel: args.channel.clone(),
+            judge: args.rerank.clone().map(|name| Judge { name, weight, candidates }),
+            options: LoadOptions {
+                device: args.device,
+                compute_type: args.compute_type,
+                window_bytes: args.window_bytes,
+                overlap_bytes: args.overlap_bytes,
+                threads: args.threads,
+                ..LoadOptions::default()
+            },
+            golden: None,
+        }
+    }
+}
+
 /// How texts are restored.
 #[derive(Debug, Clone, Args)]
 pub struct OptionArgs {
@@ -104,6 +126,18 @@ impl From<&OptionArgs> for RestoreOptions {
 /// `serve http`.
 #[derive(Debug, Args)]
 pub struct HttpArgs {
+    /// TOML file with any of these flags by name, and tables [[model]]; a flag or its environment variable wins over it.
+    #[arg(long, env = "REVERTANT_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print every flag with its value and where it comes from, as such a file, and end.
+    #[arg(long)]
+    pub print_config: bool,
+    /// The tables [[model]] of the file.
+    #[arg(skip)]
+    pub models: Vec<ModelEntry>,
+    /// What `--print-config` prints.
+    #[arg(skip)]
+    pub printed: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub model: ModelArgs,
@@ -116,9 +150,24 @@ pub struct HttpArgs {
     /// Name of the model that answers requests that name none.
     #[arg(long, env = "REVERTANT_MODEL_NAME", default_value = "default")]
     pub model_name: String,
+    /// Lines of JSON, each with `text` and `restored`: a model that does not restore them so is not served.
+    #[arg(long, env = "REVERTANT_GOLDEN", value_name = "FILE")]
+    pub golden: Option<PathBuf>,
+    /// Share of them that has to come out so, from 0 to 1.
+    #[arg(long, env = "REVERTANT_GOLDEN_SHARE", default_value = "1", value_name = "P")]
+    pub golden_share: Probability,
+    /// Seconds between two looks at where models come from, for new versions; 0 never looks.
+    #[arg(long, env = "REVERTANT_POLL_SECONDS", default_value = "30")]
+    pub poll_seconds: Seconds,
     /// File of keys, as `serve key` makes them; without one, whoever reaches the server may ask.
     #[arg(long, env = "REVERTANT_KEYS", value_name = "FILE")]
     pub keys: Option<PathBuf>,
+    /// Requests in a second from one address, at most, where there are no keys; without it as many as come.
+    #[arg(long, env = "REVERTANT_REQUESTS_PER_SECOND", value_name = "N", conflicts_with = "keys")]
+    pub requests_per_second: Option<NonZeroU32>,
+    /// Origin whose pages may ask from a browser, such as `https://example.org`, or `*` for all; none unless given.
+    #[arg(long, env = "REVERTANT_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origin: Vec<Origin>,
     /// Certificates in PEM, the server's own first; with them the server speaks TLS only.
     #[arg(long, env = "REVERTANT_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key")]
     pub tls_certificate: Option<PathBuf>,

@@ -8,13 +8,13 @@ mod restore;
 
 use std::sync::Arc;
 
-use restorer::{LoadOptions, Reranking, Restorer};
+use restorer::Restorer;
 
 use crate::{
     cli::{Cli, Command, ModelArgs},
     failure::Failure,
     logging,
-    model::{self, ModelSource},
+    models::checkpoint::Checkpoint,
 };
 
 /// Does what the command line says.
@@ -34,28 +34,5 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 fn load_model(args: &ModelArgs) -> Result<Arc<dyn Restorer>, Failure> {
-    let source = ModelSource::find(args.model.as_ref())?;
-    let judge = args.rerank.as_ref().map(|name| ModelSource::find(Some(name))).transpose()?;
-    let rerank = match judge {
-        Some(ModelSource::Directory(judge)) => {
-            Some(Reranking { judge, weight: args.rerank_weight, candidates: args.candidates })
-        }
-        _ => None,
-    };
-    let model = model::load(
-        &source,
-        args.channel.as_deref(),
-        LoadOptions {
-            device: args.device,
-            compute_type: args.compute_type,
-            window_bytes: args.window_bytes,
-            overlap_bytes: args.overlap_bytes,
-            threads: args.threads,
-            rerank,
-            ..LoadOptions::default()
-        },
-    )?;
-    let info = model.info();
-    tracing::debug!(family = info.family, digest = info.digest, parameters = info.parameters, "model loaded");
-    Ok(model)
+    Checkpoint::from(args).load_now()
 }

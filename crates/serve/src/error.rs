@@ -21,6 +21,8 @@ pub enum Kind {
     MethodNotAllowed,
     /// The body did not arrive in time.
     BodyTimeout,
+    /// The model cannot go back to a version before.
+    NoPreviousVersion,
     /// The body, or the texts in it, are over a limit.
     TooLarge,
     /// The body is not announced as JSON.
@@ -108,6 +110,13 @@ pub const TABLE: &[KindEntry] = &[
         hint: "Send the whole body without pauses.",
     },
     KindEntry {
+        kind: Kind::NoPreviousVersion,
+        status: 409,
+        name: "no-previous-version",
+        title: "The model cannot go back to the version before",
+        hint: "Have the registry's alias name the version that is wanted.",
+    },
+    KindEntry {
         kind: Kind::TooLarge,
         status: 413,
         name: "too-large",
@@ -146,7 +155,7 @@ pub const TABLE: &[KindEntry] = &[
         kind: Kind::RateLimited,
         status: 429,
         name: "rate-limited",
-        title: "The key was used too often",
+        title: "The key or the address asked too often",
         hint: "Send the request again after the time in the Retry-After header.",
     },
     KindEntry {

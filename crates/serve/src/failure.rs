@@ -4,11 +4,13 @@ use std::io;
 
 use crate::{
     batch::BatchError,
+    config::ConfigError,
     http::{server::ListenError, tls::TlsError},
     keys::KeysError,
     logging::LogError,
     metrics::MetricsError,
     model::ModelError,
+    models::golden::{GoldenError, NotGolden},
     text_error::TextError,
 };
 
@@ -26,6 +28,12 @@ pub enum Failure {
     /// The model was loaded and does not work.
     #[error("the model does not work: {0}")]
     SelfCheck(TextError),
+    /// The golden texts cannot be used.
+    #[error(transparent)]
+    Golden(#[from] GoldenError),
+    /// The model restores golden texts otherwise.
+    #[error(transparent)]
+    NotGolden(#[from] NotGolden),
     /// A text was not restored.
     #[error(transparent)]
     Text(#[from] TextError),
@@ -41,6 +49,17 @@ pub enum Failure {
     /// Two models have one name.
     #[error("there are two models of the name `{0}`")]
     TwoModels(String),
+    /// The shares of models make no sense.
+    #[error("model `{name}`: {message}")]
+    Shares {
+        /// The model.
+        name: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The file of flags and models cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The server could not listen.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -87,11 +106,18 @@ impl Failure {
             Self::Model(ModelError::NoDirectory(_)) => {
                 Some("--model takes a checkpoint directory, or owner/name of a hub")
             }
+            Self::Golden(GoldenError::Line { .. } | GoldenError::Empty(_)) => {
+                Some(r#"each line is {"text": "...", "restored": "..."}"#)
+            }
+            Self::NotGolden(_) => Some("take another version, or correct the golden texts or their share"),
             Self::Keys(KeysError::Read { .. }) => Some("make one with serve key NAME >> keys.toml"),
             Self::Keys(KeysError::Content { .. }) => Some("serve key NAME prints a table as it has to be"),
             Self::Tls(TlsError::Read { .. }) => Some("certificates and keys are files in PEM"),
             Self::Tls(TlsError::Pair { .. }) => {
                 Some("--tls-key takes the key that the first certificate was made for")
+            }
+            Self::Config(ConfigError::TwoPlaces { .. }) => {
+                Some("give each model a table [[model]] with `name` and `source`, or none")
             }
             Self::TwoModels(_) => Some("give each its own with --also NAME=DIR and --model-name NAME"),
             Self::Batch(error) => error.hint(),
@@ -103,13 +129,21 @@ impl Failure {
         }
     }
 
+    /// Whether it may not happen when the same is tried again.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Model(ModelError::Fetch(_)) | Self::System { .. })
+    }
+
     /// The exit status that stands for this failure.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Model(ModelError::NoneBuiltIn | ModelError::NoDirectory(_))
             | Self::Keys(_)
             | Self::Tls(_)
+            | Self::Golden(_)
             | Self::TwoModels(_)
+            | Self::Shares { .. }
+            | Self::Config(_)
             | Self::Log(LogError::Filter { .. }) => EXIT_USAGE,
             Self::Batch(error) if error.is_usage() => EXIT_USAGE,
             _ => EXIT_FAILED,

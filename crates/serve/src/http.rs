@@ -3,6 +3,7 @@
 pub mod answer_headers;
 pub mod auth;
 pub mod body;
+pub mod cors;
 pub mod observe;
 pub mod problem;
 pub mod server;

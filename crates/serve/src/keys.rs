@@ -6,6 +6,7 @@
 use std::{
     collections::HashSet,
     fmt::Write as _,
+    net::IpAddr,
     num::NonZeroU32,
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,7 +14,7 @@ use std::{
 };
 
 use governor::{
-    DefaultDirectRateLimiter, Quota, RateLimiter,
+    DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
 };
 use serde::{Deserialize, Serialize};
@@ -153,6 +154,27 @@ impl Keys {
             }
         }
         found
+    }
+}
+
+/// How often an address may ask.
+pub struct AddressRate(DefaultKeyedRateLimiter<IpAddr>);
+
+impl AddressRate {
+    /// So many requests in a second.
+    pub fn new(requests_per_second: NonZeroU32) -> Self {
+        Self(RateLimiter::keyed(Quota::per_second(requests_per_second)))
+    }
+
+    /// Counts a request; the time to wait where it comes too early.
+    pub(crate) fn take(&self, address: IpAddr) -> Result<(), Duration> {
+        self.0.check_key(&address).map_err(|until| until.wait_time_from(DefaultClock::default().now()))
+    }
+
+    /// Forgets the addresses that could ask at once again: to be called now and then.
+    pub(crate) fn forget(&self) {
+        self.0.retain_recent();
+        self.0.shrink_to_fit();
     }
 }
 

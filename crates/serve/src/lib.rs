@@ -12,7 +12,7 @@
 //! - [`model`] loads a checkpoint directory or the checkpoint built into the binary; [`models`] are those of a server.
 //! - [`keys`] are who may ask; [`cache`] holds what was answered before.
 //! - [`error`] and [`failure`] are what goes wrong, for clients and for users.
-//! - [`cli`] is the command line and [`commands`] does it; [`logging`], [`metrics`], [`progress`] and [`shutdown`]
+//! - [`cli`] is the command line, [`config`] a file of it, and [`commands`] does it; [`logging`], [`metrics`], [`progress`] and [`shutdown`]
 //!   are around all of it.
 
 pub mod api;
@@ -21,6 +21,7 @@ mod builtin;
 pub mod cache;
 pub mod cli;
 pub mod commands;
+pub mod config;
 pub mod error;
 pub mod failure;
 pub mod http;

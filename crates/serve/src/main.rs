@@ -5,8 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
-use serve::{cli::Cli, commands};
+use serve::{Failure, commands, config::command_line};
 
 /// The model allocates and frees large buffers all the time; this allocator keeps the pages.
 #[global_allocator]
@@ -18,7 +17,7 @@ fn main() -> ExitCode {
     unsafe {
         restorer::keep_operations_on_their_thread();
     }
-    match commands::run(Cli::parse()) {
+    match command_line(std::env::args_os()).map_err(Failure::from).and_then(commands::run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let mut out = io::stderr().lock();

@@ -28,11 +28,16 @@ const EDITS: &str = "revertant_edits_total";
 const CANCELLED: &str = "revertant_texts_cancelled_total";
 const FAILED: &str = "revertant_texts_failed_total";
 const REJECTED: &str = "revertant_errors_total";
+const RELOADS: &str = "revertant_model_reloads_total";
+const SHADOW_TEXTS: &str = "revertant_shadow_texts_total";
+const SHADOW_DISTANCE: &str = "revertant_shadow_distance_ratio";
 const MODEL: &str = "revertant_model_info";
 
 /// Upper bounds of the buckets of every histogram of seconds.
 const SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// Upper bounds of the buckets of every histogram of shares.
+const RATIOS: &[f64] = &[0.0, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
 /// Upper bounds of the buckets of every histogram of sizes: powers of four.
 const SIZES: &[f64] =
     &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0];
@@ -50,6 +55,7 @@ pub struct MetricsError(#[from] metrics_exporter_prometheus::BuildError);
 pub fn install() -> Result<PrometheusHandle, MetricsError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_ratio".to_owned()), RATIOS)?
         .set_buckets_for_metric(Matcher::Full(STEP_WINDOWS.to_owned()), SIZES)?
         .install_recorder()?;
     describe();
@@ -86,12 +92,50 @@ fn describe() {
     describe_counter!(CANCELLED, "Texts dropped or given up because the client had left");
     describe_counter!(FAILED, "Texts that the model failed on, by reason");
     describe_counter!(REJECTED, "Error answers by kind");
+    describe_counter!(
+        RELOADS,
+        "Versions that were taken (loaded), not taken (refused) or gone back to (rolled_back), by model"
+    );
+    describe_counter!(
+        SHADOW_TEXTS,
+        "Texts that a model that only watches restored to the same or to something different, failed on or skipped"
+    );
+    describe_histogram!(
+        SHADOW_DISTANCE,
+        "Character error rate of what a model that only watches made of a text, against what was answered"
+    );
     describe_gauge!(MODEL, "1, with the model and the version as labels");
 }
 
-/// Names a loaded model.
-pub fn model(name: &str, info: &ModelInfo) {
-    gauge!(MODEL, "model" => name.to_owned(), "family" => info.family.clone(), "digest" => info.digest.clone(), "version" => crate::VERSION).set(1.0);
+/// Names a model that is served from now on.
+pub(crate) fn model(name: &str, info: &ModelInfo) {
+    model_gauge(name, info).set(1.0);
+}
+
+/// A model that is not served any more.
+pub(crate) fn model_gone(name: &str, info: &ModelInfo) {
+    model_gauge(name, info).set(0.0);
+}
+
+fn model_gauge(name: &str, info: &ModelInfo) -> Gauge {
+    gauge!(MODEL, "model" => name.to_owned(), "family" => info.family.clone(), "digest" => info.digest.clone(), "version" => crate::VERSION)
+}
+
+/// A version of a model, and what became of it.
+pub(crate) fn reload(name: &str, outcome: &'static str) {
+    counter!(RELOADS, "model" => name.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// A text of a model that only watches beside the one that answered.
+pub(crate) fn shadow(model: &str, shadow: &str, outcome: &'static str) {
+    counter!(SHADOW_TEXTS, "model" => model.to_owned(), "shadow" => shadow.to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
+/// How far it was from what was answered.
+pub(crate) fn shadow_distance(model: &str, shadow: &str, distance: f32) {
+    histogram!(SHADOW_DISTANCE, "model" => model.to_owned(), "shadow" => shadow.to_owned())
+        .record(f64::from(distance));
 }
 
 /// An answered HTTP request.

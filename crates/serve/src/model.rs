@@ -1,6 +1,7 @@
 //! Where the model comes from, and loading it.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -27,11 +28,28 @@ impl ModelSource {
     ///
     /// If a hub does not have it, or cannot be reached.
     pub fn find(name: Option<&ModelName>) -> Result<Self, ModelError> {
-        let Some(name) = name else { return Ok(Self::BuiltIn) };
+        name.map_or(Ok(Self::BuiltIn), |name| Self::directory(name).map(Self::Directory))
+    }
+
+    /// The directory of the model of that name.
+    ///
+    /// # Errors
+    ///
+    /// As [`ModelSource::find`].
+    pub fn directory(name: &ModelName) -> Result<PathBuf, ModelError> {
         if name.is_remote() {
             tracing::info!(model = %name, "looking for the model in the cache and on the hub");
         }
-        name.resolve().map(Self::Directory).map_err(|error| ModelError::Fetch(Box::new(error)))
+        name.resolve().map_err(|error| ModelError::Fetch(Box::new(error)))
+    }
+}
+
+impl fmt::Display for ModelSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built-in"),
+            Self::Directory(path) => path.display().fmt(f),
+        }
     }
 }
 

@@ -59,6 +59,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(chat::chat))
         .routes(routes!(corrupt::corrupt))
         .routes(routes!(models::models))
+        .routes(routes!(models::rollback))
         .routes(routes!(models::info))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
@@ -96,22 +97,28 @@ mod tests {
 
     use super::*;
     use crate::{
-        http::state::RequestLimits,
-        models::{Models, Served},
-        scheduler::{Limits, Scheduler},
-        testing::Script,
+        http::state::{Parts, RequestLimits},
+        models::{Models, beside::Slot, keep, track::Track},
+        scheduler::Limits,
+        testing::Versions,
     };
 
-    fn state() -> AppState {
-        let scheduler = Scheduler::start(Arc::new(Script::default()), Limits::default(), "script").unwrap();
-        let models = Models::new(Served::new("script", scheduler), Vec::new());
-        AppState::new(
-            models,
-            None,
-            None,
-            PrometheusBuilder::new().build_recorder().handle(),
-            RequestLimits::default(),
-        )
+    fn loading() -> AppState {
+        let track = Track::new("script", Arc::new(Versions::default()), Limits::default());
+        AppState::from(Parts {
+            models: Models::new(Slot::new(track, Vec::new()), Vec::new()),
+            keys: None,
+            addresses: None,
+            cache: None,
+            metrics: PrometheusBuilder::new().build_recorder().handle(),
+            limits: RequestLimits::default(),
+        })
+    }
+
+    async fn state() -> AppState {
+        let state = loading();
+        keep::load(state.models()).await.unwrap();
+        state
     }
 
     async fn ask(state: &AppState, method: &str, path: &str, body: &Value) -> (u16, Value) {
@@ -125,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_model_that_panics_is_a_500_and_the_server_stays_ready() {
-        let state = state();
+        let state = state().await;
         let (status, problem) =
             ask(&state, "POST", "/v1/restore", &json!({"texts": ["fine", "panic"]})).await;
         assert_eq!((status, &problem["type"]), (500, &json!("/problems/internal")));
@@ -136,8 +143,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn until_its_models_are_loaded_a_server_is_well_and_not_ready() {
+        let state = loading();
+        for (method, path, status) in
+            [("GET", "/healthz", 200), ("GET", "/readyz", 503), ("POST", "/v1/restore", 503)]
+        {
+            let (found, answer) = ask(&state, method, path, &json!({"text": "early"})).await;
+            assert_eq!(found, status, "{path}: {answer}");
+        }
+        keep::load(state.models()).await.unwrap();
+        assert_eq!(ask(&state, "GET", "/readyz", &json!(null)).await.0, 200);
+    }
+
+    #[tokio::test]
     async fn an_engine_that_has_stopped_is_neither_ready_nor_healthy() {
-        let state = state();
+        let state = state().await;
         state.models().drain();
         for (method, path) in [("GET", "/readyz"), ("GET", "/healthz"), ("POST", "/v1/restore")] {
             let (status, problem) = ask(&state, method, path, &json!({"text": "late"})).await;

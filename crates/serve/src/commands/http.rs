@@ -1,35 +1,38 @@
 //! `serve http`: the server from start to drained.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, io::Write, path::Path, time::Duration};
 
-use restorer::{RestoreRequest, Restorer};
-use tokio::net::TcpListener;
+use futures_util::FutureExt;
+use tokio::{net::TcpListener, sync::oneshot};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
     cache::ResultCache,
-    cli::{HttpArgs, ModelArgs},
+    cli::HttpArgs,
+    config::{Declared, ModelEntry},
     failure::Failure,
     http::{
+        cors,
         server::{ConnectionLimits, Draining, listen, serve},
-        state::{AppState, RequestLimits},
+        state::{AppState, Parts, RequestLimits},
         tls::acceptor,
     },
-    keys::Keys,
+    keys::{AddressRate, Keys},
     metrics,
-    models::{Models, Served},
+    model::ModelError,
+    models::{Models, checkpoint::Checkpoint, golden::Golden, keep},
     routes::router,
-    scheduler::{Limits, Scheduler},
+    scheduler::Limits,
     shutdown::Signals,
 };
 
-use super::load_model;
-
-/// Text of the self-check: restored once before the server is ready.
-const SELF_CHECK: &str = "The quick brwn fox jumps over the lazy dog.";
-
 /// Serves until a signal comes and everything is answered.
 pub(super) fn run(args: &HttpArgs) -> Result<(), Failure> {
+    if let Some(printed) = &args.printed {
+        return std::io::stdout()
+            .write_all(printed.as_bytes())
+            .map_err(Failure::system("print the configuration"));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -42,72 +45,66 @@ pub(super) fn run(args: &HttpArgs) -> Result<(), Failure> {
 }
 
 async fn http(args: &HttpArgs) -> Result<(), Failure> {
-    let mut signals = Signals::listen().map_err(Failure::system("listen for signals"))?;
+    let signals = Signals::listen().map_err(Failure::system("listen for signals"))?;
     let keys = args.keys.as_deref().map(Keys::load).transpose()?;
     let pair = args.tls_certificate.as_deref().zip(args.tls_key.as_deref());
     let tls = pair.map(|(certificate, key)| acceptor(certificate, key)).transpose()?;
+    let models = declared(args)?;
     let listener = listen(&args.listen).await?;
-    let named = named(args)?;
-    // Engines count from their start on.
-    let recorder = metrics::install()?;
-    let limits = queue_limits(args);
-    let loading = tokio::task::spawn_blocking(move || {
-        named
-            .into_iter()
-            .map(|(name, model)| started(name, &model, limits))
-            .collect::<Result<Vec<_>, Failure>>()
-    });
-    let mut models = tokio::select! {
-        loaded = loading => loaded.map_err(|error| Failure::system("load the model")(error.into()))??,
-        signal = signals.next() => {
-            tracing::info!(signal, "stopped before the model was loaded");
-            return Ok(());
-        }
-    };
-    let first = models.remove(0);
-    let state = AppState::new(
-        Models::new(first, models),
+    let state = AppState::from(Parts {
+        models,
         keys,
-        ResultCache::new(args.result_cache_bytes),
-        recorder,
-        request_limits(args),
-    );
+        addresses: args.requests_per_second.map(AddressRate::new),
+        cache: ResultCache::new(args.result_cache_bytes),
+        // Engines count from their start on.
+        metrics: metrics::install()?,
+        limits: request_limits(args),
+    });
     serve_until_signal(args, listener, tls, state, signals).await
 }
 
-/// The models by name, the first first.
-fn named(args: &HttpArgs) -> Result<Vec<(String, ModelArgs)>, Failure> {
-    let others = args.also.iter().map(|also| {
-        let model = Some(also.model.clone());
-        // A channel and a second model are the first model's own.
-        (also.name.clone(), ModelArgs { model, channel: None, rerank: None, ..args.model.clone() })
-    });
-    let named: Vec<_> =
-        std::iter::once((args.model_name.clone(), args.model.clone())).chain(others).collect();
-    for (at, (name, _)) in named.iter().enumerate() {
-        if named[..at].iter().any(|(other, _)| other == name) {
+/// The models that are named, none of them loaded.
+fn declared(args: &HttpArgs) -> Result<Models, Failure> {
+    let limits = queue_limits(args);
+    let golden = |path: Option<&Path>, share| path.map(|path| Golden::load(path, share)).transpose();
+    let named = if args.models.is_empty() {
+        let golden = golden(args.golden.as_deref(), f64::from(args.golden_share.0))?;
+        named(args, golden)
+    } else {
+        let defaults = (args.golden.as_deref(), f64::from(args.golden_share.0));
+        let entry = |entry: &ModelEntry| {
+            let golden =
+                golden(entry.golden.as_deref().or(defaults.0), entry.golden_share.unwrap_or(defaults.1))?;
+            entry.declared(&args.model, golden)
+        };
+        args.models.iter().map(entry).collect::<Result<_, Failure>>()?
+    };
+    let mut names = HashSet::new();
+    let all = named
+        .iter()
+        .flat_map(|one| std::iter::once(&one.name).chain(one.beside.iter().map(|(name, ..)| name)));
+    for name in all {
+        if !names.insert(name.clone()) {
             return Err(Failure::TwoModels(name.clone()));
         }
     }
-    Ok(named)
+    let mut slots = named.into_iter().map(|one| one.slot(limits));
+    // One at least is always named.
+    let first = slots.next().ok_or(ModelError::NoneBuiltIn)?;
+    Ok(Models::new(first, slots.collect()))
 }
 
-/// Loads a model and starts its engine.
-fn started(name: String, model: &ModelArgs, limits: Limits) -> Result<Served, Failure> {
-    let model = checked_model(|| load_model(model))?;
-    let scheduler = Scheduler::start(model, limits, &name).map_err(Failure::system("start the engine"))?;
-    Ok(Served::new(name, scheduler))
-}
-
-/// Loads a model and lets it restore a text once.
-fn checked_model(
-    load: impl FnOnce() -> Result<Arc<dyn Restorer>, Failure>,
-) -> Result<Arc<dyn Restorer>, Failure> {
-    let model = load()?;
-    for answer in model.restore_each(&[RestoreRequest::new(SELF_CHECK)]) {
-        answer.map_err(|error| Failure::SelfCheck(error.into()))?;
-    }
-    Ok(model)
+/// The models of the flags, the first first.
+fn named(args: &HttpArgs, golden: Option<Golden>) -> Vec<Declared> {
+    let first = Checkpoint { golden, ..Checkpoint::from(&args.model) };
+    let first = Declared { name: args.model_name.clone(), checkpoint: first, beside: Vec::new() };
+    let others = args.also.iter().map(|also| {
+        // A channel, a second model and golden texts are the first model's own.
+        let name = Some(also.model.clone());
+        let checkpoint = Checkpoint { name, channel: None, judge: None, ..Checkpoint::from(&args.model) };
+        Declared { name: also.name.clone(), checkpoint, beside: Vec::new() }
+    });
+    std::iter::once(first).chain(others).collect()
 }
 
 async fn serve_until_signal(
@@ -118,27 +115,45 @@ async fn serve_until_signal(
     mut signals: Signals,
 ) -> Result<(), Failure> {
     let address = listener.local_addr().map_err(Failure::system("read the address of the listener"))?;
-    for model in state.models().all() {
-        let info = model.info();
-        metrics::model(model.name(), info);
-        tracing::info!(
-            name = model.name(),
-            family = info.family,
-            digest = info.digest,
-            parameters = info.parameters,
-            "model"
-        );
-    }
     tracing::info!(%address, keys = state.keys().is_some(), tls = tls.is_some(), "listening");
     tokio::spawn(upkeep(state.clone()));
+    let (failed, failure) = oneshot::channel();
+    tokio::spawn(loaded_and_kept(state.clone(), args.poll_seconds.0, failed));
+    let mut failure = failure.fuse();
+    let mut reason = None;
     let stop = async {
-        let signal = signals.next().await;
-        tracing::info!(signal, "shutting down");
-        state.start_draining();
-        tokio::time::sleep(args.unready_seconds.0).await;
+        tokio::select! {
+            signal = signals.next() => {
+                tracing::info!(signal, "shutting down");
+                state.start_draining();
+                tokio::time::sleep(args.unready_seconds.0).await;
+            }
+            Ok(error) = &mut failure => reason = Some(error),
+        }
     };
-    let draining = serve(listener, router(state.clone()), connection_limits(args), tls, stop).await;
+    let mut app = router(state.clone());
+    if let Some(cors) = cors::layer(&args.cors_origin) {
+        app = app.layer(cors);
+    }
+    let draining = serve(listener, app, connection_limits(args), tls, stop).await;
+    if let Some(error) = reason {
+        return Err(error);
+    }
     drain(draining, state, args.drain_seconds.0, signals).await
+}
+
+/// Loads the models and looks for new versions of them; the sender gets the reason why one cannot be served.
+async fn loaded_and_kept(state: AppState, every: Duration, failed: oneshot::Sender<Failure>) {
+    if let Err(error) = keep::load(state.models()).await {
+        // Nobody listens any more where the server was stopped meanwhile.
+        let _stopped = failed.send(error);
+        return;
+    }
+    tracing::info!("ready");
+    if !every.is_zero() {
+        let tracks = state.models().tracks().cloned().collect();
+        keep::keep(tracks, every).await;
+    }
 }
 
 /// Waits for the last answers and the engine, for at most `time` or until another signal.
@@ -164,11 +179,14 @@ async fn drain(
     Err(Failure::CutOff { connections })
 }
 
-/// Keeps the memory of the histograms bounded where nobody scrapes.
+/// Keeps the memory of histograms and addresses bounded.
 async fn upkeep(state: AppState) {
     let mut every = tokio::time::interval(Duration::from_secs(5));
     loop {
         every.tick().await;
+        if let Some(addresses) = state.addresses() {
+            addresses.forget();
+        }
         state.metrics().run_upkeep();
     }
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 
 use crate::{
-    models::Served,
+    models::served::Served,
     scheduler::{Answered, Timing},
 };
 

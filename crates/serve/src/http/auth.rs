@@ -42,7 +42,15 @@ pub(crate) async fn guard(State(state): State<AppState>, mut request: Request, n
     let path = request.uri().path();
     let is_open = OPEN.contains(&path) || OPEN_UNDER.iter().any(|under| path.starts_with(under));
     let client = match state.keys() {
-        None => request.extensions().get::<Peer>().map(|peer| Client(peer.0.to_string().into())),
+        None => {
+            let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+            let rate = state.addresses().filter(|_| !is_open);
+            if let Some(Err(wait)) = rate.zip(peer).map(|(rate, peer)| rate.take(peer)) {
+                let detail = "this address has asked too often";
+                return ApiError::new(Kind::RateLimited, detail).retry_after(wait).into_response();
+            }
+            peer.map(|peer| Client(peer.to_string().into()))
+        }
         Some(_) if is_open => None,
         Some(keys) => {
             let key = presented(request.headers()).and_then(|key| keys.find(key).ok_or_else(unknown));

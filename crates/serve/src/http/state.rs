@@ -10,7 +10,11 @@ use std::{
 
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::{cache::ResultCache, keys::Keys, models::Models};
+use crate::{
+    cache::ResultCache,
+    keys::{AddressRate, Keys},
+    models::Models,
+};
 
 /// Limits that hold for one HTTP request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,50 +50,62 @@ impl Default for RequestLimits {
 #[derive(Clone)]
 pub struct AppState(Arc<Inner>);
 
+/// What the state is made of.
+pub struct Parts {
+    /// The models, their engines and queues.
+    pub models: Models,
+    /// The keys that let in; without any, everybody may come in.
+    pub keys: Option<Keys>,
+    /// How often an address may ask where there are no keys; without it, as often as it likes.
+    pub addresses: Option<AddressRate>,
+    /// What was answered before, where it is kept.
+    pub cache: Option<ResultCache>,
+    /// Renders the metrics.
+    pub metrics: PrometheusHandle,
+    /// Limits of one request.
+    pub limits: RequestLimits,
+}
+
 struct Inner {
-    models: Models,
-    keys: Option<Keys>,
-    cache: Option<ResultCache>,
-    metrics: PrometheusHandle,
-    limits: RequestLimits,
+    parts: Parts,
     draining: AtomicBool,
 }
 
-impl AppState {
-    /// Puts the parts together.
-    pub fn new(
-        models: Models,
-        keys: Option<Keys>,
-        cache: Option<ResultCache>,
-        metrics: PrometheusHandle,
-        limits: RequestLimits,
-    ) -> Self {
-        Self(Arc::new(Inner { models, keys, cache, metrics, limits, draining: AtomicBool::new(false) }))
+impl From<Parts> for AppState {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(Inner { parts, draining: AtomicBool::new(false) }))
     }
+}
 
+impl AppState {
     /// The models, their engines and queues.
     pub fn models(&self) -> &Models {
-        &self.0.models
+        &self.0.parts.models
     }
 
     /// The keys that let in; without any, everybody may come in.
     pub fn keys(&self) -> Option<&Keys> {
-        self.0.keys.as_ref()
+        self.0.parts.keys.as_ref()
+    }
+
+    /// How often an address may ask.
+    pub fn addresses(&self) -> Option<&AddressRate> {
+        self.0.parts.addresses.as_ref()
     }
 
     /// What was answered before, where it is kept.
     pub fn cache(&self) -> Option<&ResultCache> {
-        self.0.cache.as_ref()
+        self.0.parts.cache.as_ref()
     }
 
     /// Renders the metrics.
     pub fn metrics(&self) -> &PrometheusHandle {
-        &self.0.metrics
+        &self.0.parts.metrics
     }
 
     /// Limits of one request.
     pub fn limits(&self) -> &RequestLimits {
-        &self.0.limits
+        &self.0.parts.limits
     }
 
     /// From now on the server is not ready.

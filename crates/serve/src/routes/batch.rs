@@ -28,10 +28,14 @@ use crate::{
         problem::ProblemBody,
         state::AppState,
     },
+    models::watched::Watched,
     scheduler::{SubmitError, Ticket},
 };
 
-use super::restore::{answer, in_time};
+use super::{
+    following::answering,
+    restore::{answer, in_time},
+};
 
 /// Media type of lines of JSON.
 const NDJSON: &str = "application/x-ndjson";
@@ -108,6 +112,9 @@ struct Queued {
     /// When the answer is of no use any more.
     until: Option<Instant>,
     ticket: Ticket,
+    /// Name of the model that answers, and those that watch it.
+    model: String,
+    watched: Watched,
 }
 
 impl Line {
@@ -132,6 +139,7 @@ impl Queued {
     async fn answered(self, state: &AppState) -> Result<RestorationBody, ApiError> {
         let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
         let answered = in_time(answer(self.ticket, true), left, state.limits().answer_time).await?;
+        self.watched.compare(&self.model, &answered.restorations);
         let restoration = answered.restorations.into_iter().next();
         let restoration =
             restoration.ok_or_else(|| ApiError::new(Kind::Internal, "a line without a restoration"))?;
@@ -209,7 +217,8 @@ impl Reader {
 
     /// Queues a text, once there is room.
     async fn queue(&self, asked: Asked) -> Result<Result<Queued, ApiError>, Gone> {
-        let model = match self.state.models().get(asked.model.as_deref()) {
+        let watched = self.state.models().watching(asked.model.as_deref(), &asked.requests, &self.client);
+        let model = match answering(&self.state, &asked) {
             Ok(model) => model,
             Err(error) => return Ok(Err(error)),
         };
@@ -221,7 +230,10 @@ impl Reader {
                 return Err(Gone);
             }
             match model.scheduler().submit(requests.clone(), &self.client) {
-                Ok(ticket) => return Ok(Ok(Queued { input, unit, until, ticket })),
+                Ok(ticket) => {
+                    let model = model.name().to_owned();
+                    return Ok(Ok(Queued { input, unit, until, ticket, model, watched }));
+                }
                 Err(SubmitError::Full { retry_after, .. }) => {
                     tokio::time::sleep(retry_after.min(RETRY)).await;
                 }

@@ -22,11 +22,11 @@ use crate::{
     api::{request::RestoreBody, values::One},
     error::{ApiError, Kind},
     http::{answer_headers::AnswerHeaders, auth::Client, body::json, observe::unique, state::AppState},
-    models::Served,
+    models::served::Served,
 };
 
 use super::{
-    following::{Followed, Following},
+    following::{Followed, Following, answering},
     restore::{in_time, restored},
 };
 
@@ -163,21 +163,22 @@ async fn answered(state: &AppState, client: &Client, request: Request) -> Result
     let started = std::time::Instant::now();
     let body: ChatBody = json(request, state.limits()).await?;
     let text = last_of_user(body.messages)?;
-    let model = state.models().get(Some(&body.model))?;
-    let asked = RestoreBody { text: Some(text.clone()), ..RestoreBody::default() }.check_one()?;
+    let asked = RestoreBody { text: Some(text.clone()), model: Some(body.model), ..RestoreBody::default() }
+        .check_one()?;
+    let model = answering(state, &asked)?;
     let chat = Chat::new(model.name());
     if body.stream.unwrap_or(false) {
         let with_usage = body.stream_options.and_then(|options| options.include_usage).unwrap_or(false);
-        let usage = with_usage.then(|| Tokens::of(model, &text, &text));
-        let headers = AnswerHeaders::of_model(model);
-        let following = Following::start(model, asked, client, state.limits().answer_time)?;
+        let usage = with_usage.then(|| Tokens::of(&model, &text, &text));
+        let headers = AnswerHeaders::of_model(&model);
+        let following = Following::start(&model, asked, client, state.limits().answer_time)?;
         return Ok((headers, chat.chunks(following, usage)).into_response());
     }
-    let work = restored(state, model, client, asked.requests, true);
+    let work = restored(state, &model, client, asked.requests, true);
     let answered = in_time(work, None, state.limits().answer_time).await?;
-    let headers = AnswerHeaders::new(model, &answered, started);
+    let headers = AnswerHeaders::new(&model, &answered, started);
     let restored: String = answered.restorations.into_iter().map(|one| one.text).collect();
-    let usage = Tokens::of(model, &text, &restored);
+    let usage = Tokens::of(&model, &text, &restored);
     let message = Said { role: Some("assistant"), content: Some(restored) };
     let choice = Choice { index: 0, message: Some(message), delta: None, finish_reason: Some("stop") };
     Ok((headers, Json(chat.answer("chat.completion", vec![choice], Some(usage)))).into_response())

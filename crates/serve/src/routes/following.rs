@@ -1,6 +1,6 @@
 //! One text under restoration, followed piece by piece: for events, WebSockets and chats.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{Stream, stream};
 use tokio::{
@@ -14,10 +14,16 @@ use crate::{
         request::Asked,
     },
     error::{ApiError, Kind},
-    http::auth::Client,
-    models::Served,
+    http::{auth::Client, state::AppState},
+    models::served::Served,
     scheduler::Event,
 };
+
+/// The model, or the version of it, that answers `asked`.
+pub(super) fn answering(state: &AppState, asked: &Asked) -> Result<Arc<Served>, ApiError> {
+    let text = asked.requests.first().map_or("", |request| request.text.as_str());
+    state.models().answering(asked.model.as_deref(), text)
+}
 
 /// A text on its way. Dropping it ends the work on it.
 pub(super) struct Following {

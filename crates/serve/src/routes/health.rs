@@ -25,7 +25,7 @@ pub(crate) async fn healthz(State(state): State<AppState>) -> Result<Json<Health
     if state.models().are_alive() || state.is_draining() {
         Ok(Json(HealthBody { status: "ok" }))
     } else {
-        Err(ApiError::unavailable("the engine has stopped"))
+        Err(ApiError::unavailable("an engine has stopped"))
     }
 }
 
@@ -42,6 +42,6 @@ pub(crate) async fn readyz(State(state): State<AppState>) -> Result<Json<HealthB
     } else if state.models().are_open() {
         Ok(Json(HealthBody { status: "ready" }))
     } else {
-        Err(ApiError::unavailable("the engine has stopped"))
+        Err(ApiError::unavailable("a model is still being loaded, or its engine has stopped"))
     }
 }

@@ -2,11 +2,18 @@
 
 use std::time::UNIX_EPOCH;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{Path, State},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{http::state::AppState, models::Served};
+use crate::{
+    error::{ApiError, Kind},
+    http::state::AppState,
+    models::{served::Served, track::RollbackError},
+};
 
 /// The models, as the OpenAI API lists them.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,6 +37,8 @@ pub(crate) struct ModelBody {
     owned_by: &'static str,
     /// Its family.
     family: String,
+    /// Which version of it this is.
+    version: String,
     /// BLAKE3 of its configuration and weights.
     digest: String,
     /// Number of its weights.
@@ -53,6 +62,7 @@ impl From<&Served> for ModelBody {
             created: model.since().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             owned_by: "revertant",
             family: info.family.clone(),
+            version: model.version().to_string(),
             digest: info.digest.clone(),
             parameters: info.parameters,
             window_bytes: info.window_bytes,
@@ -73,6 +83,32 @@ impl From<&Served> for ModelBody {
 pub(crate) async fn models(State(state): State<AppState>) -> Json<ModelList> {
     let data = state.models().all().map(|model| ModelBody::from(model.as_ref())).collect();
     Json(ModelList { object: "list", data })
+}
+
+/// Go back to the version that was served before.
+///
+/// Asked again, it goes forward again. What is under way is answered by the version that it came to. Where the model comes from is looked at as
+/// before, but the version that was left is not taken again until another was named.
+#[utoipa::path(
+    post,
+    path = "/v1/models/{name}/rollback",
+    tag = "models",
+    params(("name" = String, Path, description = "The model, as `/v1/models` lists it")),
+    responses((status = 200, description = "The model that is served now", body = ModelBody)),
+)]
+pub(crate) async fn rollback(
+    State(state): State<AppState>,
+    Path(name): Path<String>,
+) -> Result<Json<ModelBody>, ApiError> {
+    let track = state.models().track(Some(&name)).map_err(|error| ApiError { pointer: None, ..error })?;
+    let served = track.roll_back().await.map_err(|error| {
+        let kind = match error {
+            RollbackError::OnlyOne(_) | RollbackError::Gone => Kind::NoPreviousVersion,
+            RollbackError::Load(_) => Kind::Internal,
+        };
+        ApiError::new(kind, error.to_string())
+    })?;
+    Ok(Json(ModelBody::from(served.as_ref())))
 }
 
 /// What runs here.

@@ -21,9 +21,11 @@ use crate::{
     cache::CacheKey,
     error::{ApiError, Kind},
     http::{answer_headers::AnswerHeaders, auth::Client, body::json, state::AppState},
-    models::Served,
+    models::served::Served,
     scheduler::{AnswerError, Answered, Ticket, Timing},
 };
+
+use super::following::answering;
 
 /// Restore one text, or several.
 ///
@@ -42,15 +44,17 @@ pub(crate) async fn restore(
 ) -> Result<Response, ApiError> {
     let started = Instant::now();
     let asked = json::<RestoreBody>(request, state.limits()).await?.check()?;
-    let model = state.models().get(asked.model.as_deref())?;
+    let model = answering(&state, &asked)?;
+    let watched = state.models().watching(asked.model.as_deref(), &asked.requests, &client);
     // Bytes need no second look at the text.
     let inputs: Vec<String> = match asked.unit {
         OffsetUnit::Byte => Vec::new(),
         _ => asked.requests.iter().map(|request| request.text.clone()).collect(),
     };
-    let work = restored(&state, model, &client, asked.requests, asked.one);
+    let work = restored(&state, &model, &client, asked.requests, asked.one);
     let answered = in_time(work, asked.deadline, state.limits().answer_time).await?;
-    let headers = AnswerHeaders::new(model, &answered, started);
+    let headers = AnswerHeaders::new(&model, &answered, started);
+    watched.compare(model.name(), &answered.restorations);
     let inputs = inputs.iter().map(String::as_str).chain(std::iter::repeat(""));
     let bodies = answered.restorations.into_iter().zip(inputs);
     let mut results: Vec<RestorationBody> =

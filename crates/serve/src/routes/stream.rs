@@ -18,7 +18,7 @@ use crate::{
     http::{answer_headers::AnswerHeaders, auth::Client, body::json, problem::ProblemBody, state::AppState},
 };
 
-use super::following::{Followed, Following};
+use super::following::{Followed, Following, answering};
 
 /// Time without an event after which a comment is sent, so that nobody between takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -46,9 +46,9 @@ pub(crate) async fn stream(
     request: Request,
 ) -> Result<Response, ApiError> {
     let asked = json::<RestoreBody>(request, state.limits()).await?.check_one()?;
-    let model = state.models().get(asked.model.as_deref())?;
-    let headers = AnswerHeaders::of_model(model);
-    let following = Following::start(model, asked, &client, state.limits().answer_time)?;
+    let model = answering(&state, &asked)?;
+    let headers = AnswerHeaders::of_model(&model);
+    let following = Following::start(&model, asked, &client, state.limits().answer_time)?;
     let events = following.into_stream().map(|followed| Ok::<_, Infallible>(event(followed)));
     Ok((headers, Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))).into_response())
 }

@@ -22,7 +22,7 @@ use crate::{
     http::{auth::Client, body::typed, problem::ProblemBody, state::AppState},
 };
 
-use super::following::{Followed, Following};
+use super::following::{Followed, Following, answering};
 
 /// Messages of a client in a second; one that sends more is cut off.
 const MESSAGES_A_SECOND: usize = 100;
@@ -180,8 +180,8 @@ impl Talk {
 
     fn follow(&self, bytes: &[u8]) -> Result<Following, ApiError> {
         let asked = typed::<RestoreBody>(bytes)?.check_one()?;
-        let model = self.state.models().get(asked.model.as_deref())?;
-        Following::start(model, asked, &self.client, self.state.limits().answer_time)
+        let model = answering(&self.state, &asked)?;
+        Following::start(&model, asked, &self.client, self.state.limits().answer_time)
     }
 
     async fn tell(&mut self, followed: Option<Followed>) -> Result<(), End> {
