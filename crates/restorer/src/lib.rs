@@ -61,7 +61,9 @@ pub use load::{LoadOptions, load, load_embedded};
 pub use matrices::WeightBits;
 pub use part_prior::{PartPrior, PartState};
 pub use rerank::{Judge, Reranking};
-pub use restorer::{Alternative, ModelInfo, Priority, Restoration, RestoreOptions, RestoreRequest, Restorer};
+pub use restorer::{
+    Alternative, Decoding, ModelInfo, Priority, Restoration, RestoreOptions, RestoreRequest, Restorer,
+};
 pub use table::{RowTable, RowUse};
 pub use threads::keep_operations_on_their_thread;
 pub use weight_type::WeightType;

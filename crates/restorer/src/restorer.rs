@@ -18,8 +18,25 @@ pub struct RestoreOptions {
     pub max_rounds: Option<usize>,
     /// Most other originals to name, the most probable first; a tagger's are its text without single edits.
     pub alternatives: usize,
+    /// Hypotheses that a search keeps; `None` takes the model's own number. An autoregressive model searches from two on; a tagger, which
+    /// does not search, takes no notice.
+    pub num_beams: Option<usize>,
     /// How urgent it is; what becomes of the text does not depend on it.
     pub priority: Priority,
+}
+
+/// How a model finds what it makes of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decoding {
+    /// It says of each byte what becomes of it.
+    Edits,
+    /// It writes the text anew, at each step the most probable token.
+    Greedy,
+    /// It writes several at once and takes the most probable.
+    Beam,
+    /// It searches for the original that its prior and the channel hold most probable together.
+    Channel,
 }
 
 /// How urgent a text is.
@@ -114,6 +131,8 @@ pub struct ModelInfo {
     pub family: String,
     /// BLAKE3 of the checkpoint's configuration and weights, in hexadecimal.
     pub digest: String,
+    /// How it can decode, its own way first.
+    pub decodings: Vec<Decoding>,
     /// Number of weights.
     pub parameters: usize,
     /// Bytes that the model sees at once; longer texts are restored in overlapping windows.

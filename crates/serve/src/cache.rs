@@ -27,6 +27,7 @@ impl CacheKey {
         part(&options.min_confidence.map_or(Vec::new(), |least| least.to_le_bytes().to_vec()));
         part(&options.max_rounds.map_or(Vec::new(), |rounds| rounds.to_le_bytes().to_vec()));
         part(&options.alternatives.to_le_bytes());
+        part(&options.num_beams.map_or(Vec::new(), |beams| beams.to_le_bytes().to_vec()));
         let spans = protected.iter().flat_map(|span| [span.start, span.end]);
         part(&spans.flat_map(usize::to_le_bytes).collect::<Vec<u8>>());
         part(text.as_bytes());
@@ -125,6 +126,7 @@ mod tests {
             with(RestoreOptions { min_confidence: Some(0.5), ..options }),
             with(RestoreOptions { max_rounds: Some(1), ..options }),
             with(RestoreOptions { alternatives: 1, ..options }),
+            with(RestoreOptions { num_beams: Some(1), ..options }),
         ];
         for (at, other) in others.iter().enumerate() {
             assert!(*other != key(request.clone()) && !others[..at].contains(other), "{at}");

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use restorer::{ComputeType, DeviceChoice, LoadOptions, Reranking, RestoreOptions, source::ModelName};
 
 use crate::{
-    api::values::{Alternatives, Probability, Rounds},
+    api::values::{Alternatives, Beams, Probability, Rounds},
     batch,
     cache::ResultCache,
     config::ModelEntry,
@@ -111,6 +111,9 @@ pub struct OptionArgs {
     /// Restore the restored text again, up to this many rounds; the model's own number unless given.
     #[arg(long, env = "REVERTANT_MAX_ROUNDS", value_name = "N")]
     pub max_rounds: Option<Rounds>,
+    /// Hypotheses that a search keeps: from two on, an autoregressive model searches; a prior's own number unless given.
+    #[arg(long, env = "REVERTANT_NUM_BEAMS", value_name = "N")]
+    pub num_beams: Option<Beams>,
 }
 
 impl From<&OptionArgs> for RestoreOptions {
@@ -118,6 +121,7 @@ impl From<&OptionArgs> for RestoreOptions {
         Self {
             min_confidence: args.min_confidence.map(|probability| probability.0),
             max_rounds: args.max_rounds.map(Rounds::get),
+            num_beams: args.num_beams.map(Beams::get),
             ..Self::default()
         }
     }

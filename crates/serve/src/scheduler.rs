@@ -178,13 +178,27 @@ impl Scheduler {
     ///
     /// [`SubmitError`]: larger than the queue, no room now, or closed.
     pub fn submit(&self, requests: Vec<RestoreRequest>, client: &Client) -> Result<Ticket, SubmitError> {
+        self.submit_until(requests, client, None)
+    }
+
+    /// The same; what has not begun by `until` is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scheduler::submit`].
+    pub fn submit_until(
+        &self,
+        requests: Vec<RestoreRequest>,
+        client: &Client,
+        until: Option<Instant>,
+    ) -> Result<Ticket, SubmitError> {
         let queued = Instant::now();
         let (jobs, answers): (Vec<_>, Vec<_>) = requests
             .into_iter()
             .map(|request| {
                 let (answer, receiver) = mpsc::unbounded_channel();
                 let tokens = self.model.tokens(&request.text).max(1);
-                (Job { request, client: client.clone(), tokens, queued, answer }, receiver)
+                (Job { request, client: client.clone(), tokens, queued, until, answer }, receiver)
             })
             .unzip();
         let (texts, tokens) = (jobs.len(), jobs.iter().map(|job| job.tokens).sum());

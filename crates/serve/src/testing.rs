@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
 
 use restorer::{
-    ModelInfo, RestoreError, RestoreRequest, Restorer,
+    Decoding, ModelInfo, RestoreError, RestoreRequest, Restorer,
     engine::{Engine, EngineLimits, News, Piece, Summary, TextId, Usage},
 };
 
@@ -67,6 +67,7 @@ impl Default for Script {
         let info = ModelInfo {
             family: "script".to_owned(),
             digest: "0".to_owned(),
+            decodings: vec![Decoding::Edits],
             parameters: 0,
             window_bytes: 64,
             min_confidence: 0.0,

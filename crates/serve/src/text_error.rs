@@ -11,6 +11,9 @@ pub enum TextError {
     /// The model panicked on this text: a bug.
     #[error("the model panicked on this text: {0}")]
     Panicked(String),
+    /// Its turn came when its answer was of no use any more.
+    #[error("the text's turn came after its deadline")]
+    Late,
 }
 
 impl From<RestoreError> for TextError {

@@ -10,7 +10,7 @@ use super::asking::{Asker, advance};
 use super::decode::{Decoded, Evidence, Part, decode};
 use super::model::ChannelModel;
 use super::observed;
-use super::settings::Decoding;
+use super::settings::{Beam, Decoding};
 use super::suspicion::{suspected, suspicion};
 use super::units::Units;
 use crate::calibration::Calibration;
@@ -23,7 +23,7 @@ use crate::error::RestoreError;
 use crate::load::LoadOptions;
 use crate::ngram::{self, NgramModel};
 use crate::prior::{END, Prior, Symbol};
-use crate::restorer::{ModelInfo, Restoration, RestoreRequest, Restorer};
+use crate::restorer::{self, ModelInfo, Restoration, RestoreRequest, Restorer};
 use crate::tagger::Tagger;
 use crate::windows::WindowSize;
 
@@ -91,6 +91,7 @@ impl<P: Prior> ChannelRestorer<P> {
             .size(WindowSize { window_bytes: json.window_bytes, overlap_bytes: json.overlap_bytes })?;
         let info = ModelInfo {
             digest: files.digest()?,
+            decodings: vec![restorer::Decoding::Channel],
             window_bytes: size.window_bytes,
             min_confidence: json.min_confidence,
             calibrated: json.decoding.is_some() && !options.raw_confidence,
@@ -126,6 +127,7 @@ impl<P: Prior> ChannelRestorer<P> {
         let info = ModelInfo {
             family: "prior".to_owned(),
             digest: "new".to_owned(),
+            decodings: vec![restorer::Decoding::Channel],
             parameters: 0,
             window_bytes: WindowSize::CHANNEL.window_bytes,
             min_confidence,
@@ -247,8 +249,9 @@ impl<P: Prior> Family for ChannelRestorer<P> {
                     clean: weights.clean_under(suspicion),
                 };
                 let (context, alternatives) = (&window.before, window.alternatives);
+                let beam = Beam { width: window.num_beams.unwrap_or(beam.width), ..*beam };
                 let found =
-                    decode(&self.model, &asking, beam, posterior, observed, context, alternatives).await;
+                    decode(&self.model, &asking, &beam, posterior, observed, context, alternatives).await;
                 Decoded { evidence: Evidence { suspicion, ..found.evidence }, ..found }
             }))
         };

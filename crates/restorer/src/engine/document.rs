@@ -326,7 +326,7 @@ impl Document {
     fn window(&self, at: usize, reach: usize) -> Window {
         let DocumentSettings { size, remembered_bytes, .. } = self.settings;
         let (core, text) = (&self.cores[at], &self.request.text);
-        let round = core.rounds();
+        let (round, num_beams) = (core.rounds(), self.request.options.num_beams);
         let owns_end = at + 1 == self.cores.len() && self.uncut.is_none();
         if round == 0 {
             // A later round would make others of them.
@@ -346,6 +346,7 @@ impl Document {
                 },
                 protected: within(&self.protected, &whole).collect(),
                 alternatives,
+                num_beams,
             };
         }
         let (mut before, mut after) = (String::new(), String::new());
@@ -383,6 +384,7 @@ impl Document {
             before: String::new(),
             protected,
             alternatives: 0,
+            num_beams,
         }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Window {
     pub(crate) protected: Vec<Range<usize>>,
     /// Other originals to name.
     pub(crate) alternatives: usize,
+    /// Hypotheses that a search keeps, where that was asked for.
+    pub(crate) num_beams: Option<usize>,
 }
 
 /// What was found in one window.

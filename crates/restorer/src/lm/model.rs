@@ -20,7 +20,7 @@ use crate::error::RestoreError;
 use crate::layers::{NamedParams, Operands, Params};
 use crate::load::LoadOptions;
 use crate::lora::{self, LoraConfig};
-use crate::restorer::ModelInfo;
+use crate::restorer::{Decoding, ModelInfo};
 use crate::t5;
 use crate::weights;
 use crate::windows::WindowSize;
@@ -212,6 +212,7 @@ impl LanguageModel {
         let info = ModelInfo {
             family: network.family().to_owned(),
             digest: digest(base_digest.as_deref(), files.adapter.as_ref().map(|a| a.path.as_path()))?,
+            decodings: vec![Decoding::Greedy, Decoding::Beam],
             parameters: learned + frozen + params.rounded,
             window_bytes: size.window_bytes,
             min_confidence,

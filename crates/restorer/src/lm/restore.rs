@@ -45,6 +45,18 @@ fn most(tokens: usize) -> usize {
     tokens * 3 / 2 + 32
 }
 
+/// Whether the most probable text is searched for.
+fn searches(window: &Window) -> bool {
+    window.num_beams.is_some_and(|beams| beams > 1)
+}
+
+/// Hypotheses of a search, where one is needed.
+fn width(window: &Window) -> Option<usize> {
+    let beams = window.num_beams.filter(|_| searches(window)).unwrap_or(0);
+    let width = beams.max(if window.alternatives > 0 { window.alternatives + 1 } else { 0 });
+    (width > 0).then_some(width)
+}
+
 impl Family for LanguageModel {
     type Job<'f> = Job;
 
@@ -53,7 +65,7 @@ impl Family for LanguageModel {
         let text = window.text.len();
         let source = text + self.prompt.tokens();
         // Beams before and after a step, beside what was written first.
-        let copies = if window.alternatives == 0 { 1 } else { 2 * (window.alternatives + 1) + 1 };
+        let copies = width(window).map_or(1, |width| 2 * width + 1);
         Cost {
             first_tokens: source,
             step_tokens: if self.drafts { STEP_TOKENS } else { 1 },
@@ -116,11 +128,11 @@ impl LanguageModel {
         if job.writing.goes_on() {
             return Ok(None);
         }
-        if job.window.alternatives > 0 {
+        if let Some(width) = width(&job.window) {
             match &mut job.beams {
                 None => {
                     let source = self.prompt.around(&job.text);
-                    let size = (job.window.alternatives + 1, most(job.text.len()));
+                    let size = (width, most(job.text.len()));
                     job.beams = Some(Beams::begin(&self.network, &source, &self.ends, size)?);
                 }
                 Some(beams) => beams.step(&self.network, &self.ends)?,
@@ -129,18 +141,24 @@ impl LanguageModel {
         if job.beams.as_ref().is_some_and(Beams::goes_on) {
             return Ok(None);
         }
-        let mut found = self.edits(&job.window, &job.text, job.writing.written());
-        if let Some(beams) = &mut job.beams {
-            let written = job.writing.written();
-            if written.ended {
-                let ln = written.ln_probabilities.iter().map(|ln| f64::from(*ln)).sum();
-                beams.add(&written.tokens, ln);
-            }
+        let written = job.writing.written();
+        let Some(beams) = &mut job.beams else {
+            return Ok(Some(self.edits(&job.window, &job.text, written)));
+        };
+        if written.ended {
+            beams.add(written);
+        }
+        let mut found = if searches(&job.window) {
+            self.edits(&job.window, &job.text, &beams.best(written))
+        } else {
+            self.edits(&job.window, &job.text, written)
+        };
+        if job.window.alternatives > 0 {
             let texts: Vec<_> =
                 beams.shares().map(|(tokens, share)| (self.codec.decode(tokens), share)).collect();
             found.doubtful = doubtful(&job.window.text, &texts);
-            found.passes += beams.passes;
         }
+        found.passes += beams.passes;
         Ok(Some(found))
     }
 

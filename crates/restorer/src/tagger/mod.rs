@@ -30,7 +30,7 @@ use crate::engine::{Cost, DocumentSettings, Engine, EngineLimits, Family, Runnin
 use crate::error::RestoreError;
 use crate::layers::Params;
 use crate::load::LoadOptions;
-use crate::restorer::{ModelInfo, Restorer};
+use crate::restorer::{Decoding, ModelInfo, Restorer};
 use crate::table::RowTable;
 use crate::windows::WindowSize;
 use model::Network;
@@ -110,6 +110,7 @@ impl Tagger {
         let info = ModelInfo {
             family: MODEL_TYPE.into(),
             digest,
+            decodings: vec![Decoding::Edits],
             parameters: dense + rows,
             window_bytes: size.window_bytes,
             min_confidence,

@@ -3,17 +3,23 @@
 use std::{ops::Range, time::Duration};
 
 use corruptor::OffsetUnit;
-use restorer::{RestoreOptions, RestoreRequest};
+use restorer::{Decoding, ModelInfo, RestoreOptions, RestoreRequest};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::error::{ApiError, Kind};
+use crate::{
+    error::{ApiError, Kind},
+    list::list,
+};
 
 use super::{
     protect::protected,
-    values::{Alternatives, DeadlineMs, Offsets, Probability, Rounds, Urgency},
+    values::{Alternatives, Beams, DeadlineMs, Method, Offsets, Probability, Rounds, Urgency},
 };
+
+/// Hypotheses of a search by `beam` unless a request says otherwise.
+const DEFAULT_BEAMS: usize = 4;
 
 /// Texts to restore, and how; what is left out, or null, is the model's own choice.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
@@ -39,6 +45,12 @@ pub struct RestoreBody {
     /// Also name up to this many other originals, the most probable first; none unless given.
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 16)]
     pub alternatives: Option<Alternatives>,
+    /// How the model decodes; its own way unless given. `/v1/models` says which ways it knows.
+    #[schema(inline)]
+    pub decoding: Option<Method>,
+    /// Hypotheses that a search keeps: of `beam` 4 unless given, of `channel` the model's own number.
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 256)]
+    pub num_beams: Option<Beams>,
     /// How urgent it is; what becomes of the text does not depend on it.
     #[schema(inline)]
     pub priority: Option<Urgency>,
@@ -62,6 +74,51 @@ pub(crate) struct Asked {
     pub(crate) model: Option<String>,
     /// Time in which the answer is of use.
     pub(crate) deadline: Option<Duration>,
+    /// How the model has to decode.
+    decoding: Option<Decoding>,
+}
+
+impl Asked {
+    /// Settles with `model` how it decodes.
+    ///
+    /// # Errors
+    ///
+    /// Where the model cannot do it that way.
+    pub(crate) fn settle(&mut self, name: &str, model: &ModelInfo) -> Result<(), ApiError> {
+        let num_beams = self.requests.first().and_then(|request| request.options.num_beams);
+        let beams = decode_with(self.decoding, num_beams, &model.decodings).map_err(|(at, detail)| {
+            ApiError::new(Kind::InvalidRequest, format!("the model `{name}` {detail}")).at(at)
+        })?;
+        for request in &mut self.requests {
+            request.options.num_beams = beams;
+        }
+        Ok(())
+    }
+}
+
+/// The hypotheses that a model keeps which knows `known` ways to decode; else the pointer to what does not fit, and why.
+fn decode_with(
+    decoding: Option<Decoding>,
+    num_beams: Option<usize>,
+    known: &[Decoding],
+) -> Result<Option<usize>, (&'static str, String)> {
+    let name = |decoding: &Decoding| format!("{decoding:?}").to_lowercase();
+    if let Some(wanted) = decoding.filter(|wanted| !known.contains(wanted)) {
+        let known: Vec<String> = known.iter().map(name).collect();
+        let known = list(known.iter().map(String::as_str));
+        return Err(("/decoding", format!("does not decode by `{}`; it does by {known}", name(&wanted))));
+    }
+    match (decoding, num_beams) {
+        (Some(Decoding::Greedy), Some(2..)) => Err((
+            "/num_beams",
+            "keeps one hypothesis where it decodes by `greedy`; ask for `beam`".to_owned(),
+        )),
+        (_, Some(2..)) if known == [Decoding::Edits] => {
+            Err(("/num_beams", "does not search: it decodes by `edits`".to_owned()))
+        }
+        (Some(Decoding::Beam), None) => Ok(Some(DEFAULT_BEAMS)),
+        _ => Ok(num_beams),
+    }
 }
 
 impl RestoreBody {
@@ -70,6 +127,7 @@ impl RestoreBody {
             min_confidence: self.min_confidence.map(|probability| probability.0),
             max_rounds: self.max_rounds.map(Rounds::get),
             alternatives: self.alternatives.map_or(0, Alternatives::get),
+            num_beams: self.num_beams.map(Beams::get),
             priority: self.priority.unwrap_or_default().into(),
         }
     }
@@ -93,6 +151,7 @@ impl RestoreBody {
             one,
             unit,
             model: self.model,
+            decoding: self.decoding.map(Decoding::from),
             deadline: self.deadline_ms.map(|deadline| Duration::from_millis(deadline.0)),
         })
     }
@@ -124,6 +183,26 @@ mod tests {
     }
 
     #[test]
+    fn a_model_decodes_as_it_can_and_says_what_it_cannot() {
+        use Decoding::{Beam, Channel, Edits, Greedy};
+        let (tagger, writer, prior) = ([Edits], [Greedy, Beam], [Channel]);
+        assert_eq!(decode_with(None, None, &tagger), Ok(None));
+        assert_eq!(decode_with(Some(Edits), Some(1), &tagger), Ok(Some(1)));
+        assert_eq!(decode_with(Some(Beam), None, &writer), Ok(Some(DEFAULT_BEAMS)));
+        assert_eq!(decode_with(None, Some(7), &writer), Ok(Some(7)));
+        assert_eq!(decode_with(Some(Channel), Some(64), &prior), Ok(Some(64)));
+        for (decoding, beams, known, at, words) in [
+            (None, Some(2), &tagger[..], "/num_beams", "does not search"),
+            (Some(Greedy), Some(2), &writer[..], "/num_beams", "ask for `beam`"),
+            (Some(Channel), None, &writer[..], "/decoding", "by `greedy` and `beam`"),
+            (Some(Beam), Some(2), &prior[..], "/decoding", "it does by `channel`"),
+        ] {
+            let (found, detail) = decode_with(decoding, beams, known).unwrap_err();
+            assert!(found == at && detail.contains(words), "{found}: {detail}");
+        }
+    }
+
+    #[test]
     fn one_text_or_several() {
         let one = asked(&json!({"text": ""})).unwrap();
         assert_eq!((one.requests, one.one), (vec![RestoreRequest::new("")], true));
@@ -143,13 +222,14 @@ mod tests {
 
     #[test]
     fn options_are_taken_and_null_is_absent() {
-        let given = json!({"text": "a", "min_confidence": 0.5, "max_rounds": 2, "alternatives": 3,
+        let given = json!({"text": "a", "min_confidence": 0.5, "max_rounds": 2, "alternatives": 3, "num_beams": 5,
             "priority": "bulk", "deadline_ms": 100, "model": "tagger", "offsets": "codepoint"});
         let asked_for = asked(&given).unwrap();
         let expected = RestoreOptions {
             min_confidence: Some(0.5),
             max_rounds: Some(2),
             alternatives: 3,
+            num_beams: Some(5),
             priority: Priority::Bulk,
         };
         assert_eq!(asked_for.requests[0].options, expected);

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use corruptor::OffsetUnit;
-use restorer::Priority;
+use restorer::{Decoding, Priority};
 use serde::Deserialize;
 use serde_json::Number;
 use utoipa::ToSchema;
@@ -12,6 +12,8 @@ use utoipa::ToSchema;
 pub const MAX_ROUNDS: usize = 16;
 /// Most other originals that a request may ask for.
 pub const MAX_ALTERNATIVES: usize = 16;
+/// Most hypotheses that a request may ask for.
+pub const MAX_BEAMS: usize = 256;
 /// Longest deadline, in milliseconds: a day.
 pub const MAX_DEADLINE_MS: u64 = 86_400_000;
 
@@ -116,6 +118,8 @@ impl<const LEAST: u64, const MOST: u64> FromStr for Count<LEAST, MOST> {
 pub type Rounds = Count<1, { MAX_ROUNDS as u64 }>;
 /// Other originals.
 pub type Alternatives = Count<0, { MAX_ALTERNATIVES as u64 }>;
+/// Hypotheses of a search.
+pub type Beams = Count<1, { MAX_BEAMS as u64 }>;
 /// Milliseconds until an answer is of no use any more.
 pub type DeadlineMs = Count<1, MAX_DEADLINE_MS>;
 /// Seed of noise.
@@ -142,6 +146,31 @@ impl From<Offsets> for OffsetUnit {
             Offsets::Byte => Self::Byte,
             Offsets::Utf16 => Self::Utf16,
             Offsets::Codepoint => Self::CodePoint,
+        }
+    }
+}
+
+/// How a model finds what it makes of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// It says of each byte what becomes of it: taggers.
+    Edits,
+    /// It writes the text anew, at each step the most probable token: encoder–decoders and decoders.
+    Greedy,
+    /// It writes several at once and takes the most probable: the same.
+    Beam,
+    /// It searches for the original that prior and channel hold most probable together: priors.
+    Channel,
+}
+
+impl From<Method> for Decoding {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Edits => Self::Edits,
+            Method::Greedy => Self::Greedy,
+            Method::Beam => Self::Beam,
+            Method::Channel => Self::Channel,
         }
     }
 }

@@ -216,9 +216,9 @@ impl Reader {
     }
 
     /// Queues a text, once there is room.
-    async fn queue(&self, asked: Asked) -> Result<Result<Queued, ApiError>, Gone> {
+    async fn queue(&self, mut asked: Asked) -> Result<Result<Queued, ApiError>, Gone> {
         let watched = self.state.models().watching(asked.model.as_deref(), &asked.requests, &self.client);
-        let model = match answering(&self.state, &asked) {
+        let model = match answering(&self.state, &mut asked) {
             Ok(model) => model,
             Err(error) => return Ok(Err(error)),
         };
@@ -229,7 +229,7 @@ impl Reader {
             if self.lines.is_closed() {
                 return Err(Gone);
             }
-            match model.scheduler().submit(requests.clone(), &self.client) {
+            match model.scheduler().submit_until(requests.clone(), &self.client, until) {
                 Ok(ticket) => {
                     let model = model.name().to_owned();
                     return Ok(Ok(Queued { input, unit, until, ticket, model, watched }));

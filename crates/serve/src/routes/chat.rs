@@ -163,9 +163,10 @@ async fn answered(state: &AppState, client: &Client, request: Request) -> Result
     let started = std::time::Instant::now();
     let body: ChatBody = json(request, state.limits()).await?;
     let text = last_of_user(body.messages)?;
-    let asked = RestoreBody { text: Some(text.clone()), model: Some(body.model), ..RestoreBody::default() }
-        .check_one()?;
-    let model = answering(state, &asked)?;
+    let mut asked =
+        RestoreBody { text: Some(text.clone()), model: Some(body.model), ..RestoreBody::default() }
+            .check_one()?;
+    let model = answering(state, &mut asked)?;
     let chat = Chat::new(model.name());
     if body.stream.unwrap_or(false) {
         let with_usage = body.stream_options.and_then(|options| options.include_usage).unwrap_or(false);

@@ -19,10 +19,12 @@ use crate::{
     scheduler::Event,
 };
 
-/// The model, or the version of it, that answers `asked`.
-pub(super) fn answering(state: &AppState, asked: &Asked) -> Result<Arc<Served>, ApiError> {
+/// The model, or the version of it, that answers `asked`, which is settled with it.
+pub(super) fn answering(state: &AppState, asked: &mut Asked) -> Result<Arc<Served>, ApiError> {
     let text = asked.requests.first().map_or("", |request| request.text.as_str());
-    state.models().answering(asked.model.as_deref(), text)
+    let model = state.models().answering(asked.model.as_deref(), text)?;
+    asked.settle(model.name(), model.info())?;
+    Ok(model)
 }
 
 /// A text on its way. Dropping it ends the work on it.

@@ -6,6 +6,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use restorer::Decoding;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -41,6 +42,9 @@ pub(crate) struct ModelBody {
     version: String,
     /// BLAKE3 of its configuration and weights.
     digest: String,
+    /// How it can decode, its own way first.
+    #[schema(value_type = Vec<String>)]
+    decodings: Vec<Decoding>,
     /// Number of its weights.
     parameters: usize,
     /// Bytes that it sees at once.
@@ -64,6 +68,7 @@ impl From<&Served> for ModelBody {
             family: info.family.clone(),
             version: model.version().to_string(),
             digest: info.digest.clone(),
+            decodings: info.decodings.clone(),
             parameters: info.parameters,
             window_bytes: info.window_bytes,
             min_confidence: info.min_confidence,

@@ -23,6 +23,7 @@ use crate::{
     http::{answer_headers::AnswerHeaders, auth::Client, body::json, state::AppState},
     models::served::Served,
     scheduler::{AnswerError, Answered, Ticket, Timing},
+    text_error::TextError,
 };
 
 use super::following::answering;
@@ -43,8 +44,8 @@ pub(crate) async fn restore(
     request: Request,
 ) -> Result<Response, ApiError> {
     let started = Instant::now();
-    let asked = json::<RestoreBody>(request, state.limits()).await?.check()?;
-    let model = answering(&state, &asked)?;
+    let mut asked = json::<RestoreBody>(request, state.limits()).await?.check()?;
+    let model = answering(&state, &mut asked)?;
     let watched = state.models().watching(asked.model.as_deref(), &asked.requests, &client);
     // Bytes need no second look at the text.
     let inputs: Vec<String> = match asked.unit {
@@ -143,7 +144,8 @@ pub(super) async fn answer(ticket: Ticket, one: bool) -> Result<Answered, ApiErr
     ticket.wait().await.map_err(|error| match error {
         AnswerError::Text { index, error } => {
             let pointer = if one { "/text".to_owned() } else { format!("/texts/{index}") };
-            ApiError::new(Kind::Internal, error.to_string()).at(pointer)
+            let kind = if error == TextError::Late { Kind::Timeout } else { Kind::Internal };
+            ApiError::new(kind, error.to_string()).at(pointer)
         }
         AnswerError::Stopped => ApiError::unavailable(AnswerError::Stopped.to_string()),
     })

@@ -45,8 +45,8 @@ pub(crate) async fn stream(
     Extension(client): Extension<Client>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let asked = json::<RestoreBody>(request, state.limits()).await?.check_one()?;
-    let model = answering(&state, &asked)?;
+    let mut asked = json::<RestoreBody>(request, state.limits()).await?.check_one()?;
+    let model = answering(&state, &mut asked)?;
     let headers = AnswerHeaders::of_model(&model);
     let following = Following::start(&model, asked, &client, state.limits().answer_time)?;
     let events = following.into_stream().map(|followed| Ok::<_, Infallible>(event(followed)));

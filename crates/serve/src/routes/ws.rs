@@ -179,8 +179,8 @@ impl Talk {
     }
 
     fn follow(&self, bytes: &[u8]) -> Result<Following, ApiError> {
-        let asked = typed::<RestoreBody>(bytes)?.check_one()?;
-        let model = answering(&self.state, &asked)?;
+        let mut asked = typed::<RestoreBody>(bytes)?.check_one()?;
+        let model = answering(&self.state, &mut asked)?;
         Following::start(&model, asked, &self.client, self.state.limits().answer_time)
     }
 

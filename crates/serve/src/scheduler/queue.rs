@@ -4,8 +4,12 @@ use std::time::Instant;
 
 use restorer::{Priority, RestoreRequest};
 
-use super::{Limits, shares::Shares, ticket::Answer};
-use crate::http::auth::Client;
+use super::{
+    Limits,
+    shares::Shares,
+    ticket::{Answer, Event},
+};
+use crate::{http::auth::Client, text_error::TextError};
 
 /// One text that waits for the engine.
 #[derive(Debug)]
@@ -16,6 +20,8 @@ pub(super) struct Job {
     /// The text's cost in the model's tokens, at least 1.
     pub(super) tokens: usize,
     pub(super) queued: Instant,
+    /// When its answer is of no use any more.
+    pub(super) until: Option<Instant>,
     pub(super) answer: Answer,
 }
 
@@ -24,13 +30,23 @@ impl Job {
     fn cancelled(&self) -> bool {
         self.answer.is_closed()
     }
+
+    /// Whether the answer would be of no use any more; whoever waits for it is told.
+    fn is_late(&self) -> bool {
+        let is_late = self.until.is_some_and(|until| until <= Instant::now());
+        if is_late {
+            // A client that is gone by now knows already.
+            let _gone = self.answer.send(Event::Failed(TextError::Late));
+        }
+        is_late
+    }
 }
 
 /// What may join the engine.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     pub(super) jobs: Vec<Job>,
-    /// How many were dropped on the way, because nobody waits for them any more.
+    /// How many were dropped on the way, because nobody waits for them any more or they are late.
     pub(super) cancelled: usize,
 }
 
@@ -86,7 +102,7 @@ impl Queue {
             while running + taken.jobs.len() < places {
                 let Some(job) = jobs.pop() else { break };
                 self.tokens -= job.tokens;
-                if job.cancelled() {
+                if job.cancelled() || job.is_late() {
                     taken.cancelled += 1;
                 } else {
                     taken.jobs.push(job);
@@ -119,14 +135,17 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::{scheduler::Event, testing::request};
+    use crate::testing::request;
 
     type Receiver = mpsc::UnboundedReceiver<Event>;
 
     fn job(text: &str, tokens: usize) -> (Job, Receiver) {
         let (answer, receiver) = mpsc::unbounded_channel();
         let client = Client::default();
-        (Job { request: request(text), client, tokens, queued: Instant::now(), answer }, receiver)
+        (
+            Job { request: request(text), client, tokens, queued: Instant::now(), until: None, answer },
+            receiver,
+        )
     }
 
     fn bulk(text: &str) -> (Job, Receiver) {
@@ -193,6 +212,19 @@ mod tests {
             ["x", "y", "z"].map(|text| job(text, 1)).into_iter().unzip();
         assert_eq!(queue.admit(group).unwrap_err().len(), 3);
         assert_eq!((queue.len(), queue.tokens()), (1, 60));
+    }
+
+    #[test]
+    fn what_comes_too_late_is_told_so_and_not_begun() {
+        let mut queue = queue(3, 100, 8);
+        let (mut late, mut answer) = job("late", 1);
+        late.until = Some(Instant::now());
+        let (mut timely, _answer) = job("timely", 1);
+        timely.until = Some(Instant::now() + std::time::Duration::from_mins(1));
+        queue.admit(vec![late, timely]).unwrap();
+        let Taken { jobs, cancelled } = queue.take(0);
+        assert_eq!((texts(&jobs), cancelled), (vec!["timely"], 1));
+        assert!(matches!(answer.try_recv(), Ok(Event::Failed(TextError::Late))));
     }
 
     #[test]
