@@ -244,6 +244,9 @@ pub(crate) struct CalibrateArgs {
     /// Learn only how probable whole texts are, and leave what is known of edits as it is.
     #[arg(long)]
     pub(crate) texts_only: bool,
+    /// Learn only how texts, their edits and their confidences are distributed, which a server compares with what it is used for.
+    #[arg(long, conflicts_with = "texts_only")]
+    pub(crate) profile_only: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }

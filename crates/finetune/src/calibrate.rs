@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use corruptor::Pair;
-use restorer::checkpoint::{write_calibration, write_text_calibration};
-use restorer::{Calibration, LoadOptions, RestoreOptions, Restorer};
+use restorer::checkpoint::{write_calibration, write_profile, write_text_calibration};
+use restorer::{Calibration, LoadOptions, Profile, RestoreOptions, Restorer};
 
 use crate::error::FinetuneError;
 use crate::evaluate::{EditFigures, TextFigures};
@@ -40,13 +40,60 @@ pub fn calibrate_texts<R: Restorer + ?Sized>(
     pairs: &[Pair],
     min_confidence: Option<f32>,
     workers: &Workers,
-) -> Result<Option<(Calibration, Vec<Judged>)>, FinetuneError> {
-    let options = RestoreOptions { min_confidence, ..RestoreOptions::default() };
-    let texts: Vec<Judged> =
-        score(model, pairs, &options, workers, |_| ())?.iter().map(Judged::of_text).collect();
+) -> Result<Option<(Calibration, ScoredTexts)>, FinetuneError> {
+    let texts = score_texts(model, pairs, min_confidence, workers)?;
     let points: Vec<(f64, bool)> =
-        texts.iter().map(|text| (f64::from(text.confidence), text.is_right)).collect();
+        texts.judged.iter().map(|text| (f64::from(text.confidence), text.is_right)).collect();
     Ok((!points.is_empty()).then(|| (Calibration::fit(&points), texts)))
+}
+
+fn score_texts<R: Restorer + ?Sized>(
+    model: &R,
+    pairs: &[Pair],
+    min_confidence: Option<f32>,
+    workers: &Workers,
+) -> Result<ScoredTexts, FinetuneError> {
+    let options = RestoreOptions { min_confidence, ..RestoreOptions::default() };
+    let scored = score(model, pairs, &options, workers, |_| ())?;
+    let sizes = pairs.iter().zip(&scored).map(|(pair, scored)| (pair.corrupted.len(), scored.edits.len()));
+    Ok(ScoredTexts { sizes: sizes.collect(), judged: scored.iter().map(Judged::of_text).collect() })
+}
+
+/// Texts that were restored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScoredTexts {
+    /// Bytes of each corrupted text, and its edits.
+    sizes: Vec<(usize, usize)>,
+    /// Whether each is right, and how sure the model is of it.
+    judged: Vec<Judged>,
+}
+
+impl ScoredTexts {
+    /// How they are distributed, once their confidences are told by `calibration`.
+    pub fn profile(&self, calibration: Calibration) -> Profile {
+        let mut profile = Profile::default();
+        for ((bytes, edits), text) in self.sizes.iter().zip(&self.judged) {
+            profile.add(*bytes, *edits, calibration.confidence(text.confidence));
+        }
+        profile
+    }
+}
+
+/// Restores `pairs` with the checkpoint in `dir`, and tells it how they are distributed; all else stays.
+///
+/// # Errors
+/// If the checkpoint cannot be loaded or written, or the model fails.
+pub fn profile_checkpoint(
+    dir: &Path,
+    pairs: &[Pair],
+    options: &LoadOptions,
+    workers: &Workers,
+) -> Result<Profile, FinetuneError> {
+    let model = restorer::load(dir, options)?;
+    let profile = score_texts(model.as_ref(), pairs, None, workers)?.profile(Calibration::default());
+    drop(model);
+    write_profile(dir, profile.clone())?;
+    Ok(profile)
 }
 
 /// What a calibration has changed.
@@ -86,11 +133,13 @@ pub fn calibrate_checkpoint_texts(
 ) -> Result<Option<CalibratedTexts>, FinetuneError> {
     // Which edits are applied depends on their own calibration.
     let model = restorer::load(dir, &LoadOptions { raw_text_confidence: true, ..options.clone() })?;
-    let Some((calibration, judged)) = calibrate_texts(model.as_ref(), pairs, None, workers)? else {
+    let Some((calibration, scored)) = calibrate_texts(model.as_ref(), pairs, None, workers)? else {
         return Ok(None);
     };
     drop(model);
     write_text_calibration(dir, calibration)?;
+    write_profile(dir, scored.profile(calibration))?;
+    let judged = scored.judged;
     let told =
         judged.iter().map(|text| Judged { confidence: calibration.confidence(text.confidence), ..*text });
     let after = TextFigures::of(&told.collect::<Vec<_>>());

@@ -14,7 +14,9 @@ use clap::Parser;
 use corruptor::atomic::AtomicFile;
 use corruptor::resolve::load_channel;
 use corruptor::{Pair, Recipe, Split};
-use finetune::calibrate::{CalibratedTexts, calibrate_checkpoint, calibrate_checkpoint_texts};
+use finetune::calibrate::{
+    CalibratedTexts, calibrate_checkpoint, calibrate_checkpoint_texts, profile_checkpoint,
+};
 use finetune::evaluate::{EvaluateOptions, evaluate, html, table, update_card, write_plots};
 use finetune::parallel::Place;
 use finetune::prior::{PriorOptions, train_ensemble, train_prior};
@@ -238,6 +240,11 @@ fn run_calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
     let load = LoadOptions { device: args.device.device, ..LoadOptions::default() };
     let nothing =
         || anyhow!("the model changes none of the {} pairs: there is nothing to learn from", pairs.len());
+    if args.profile_only {
+        let profile = profile_checkpoint(&args.model, &pairs, &load, &workers)?;
+        say(&format!("{}: the distributions of {} texts", args.model.display(), profile.texts()));
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.texts_only {
         let texts = calibrate_checkpoint_texts(&args.model, &pairs, &load, &workers)?.ok_or_else(nothing)?;
         say(&format!("{}: {}", args.model.display(), learned_of_texts(&texts)));

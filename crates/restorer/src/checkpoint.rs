@@ -12,6 +12,7 @@ use crate::bytes::SharedBytes;
 use crate::calibration::Calibration;
 use crate::channel::Decoding;
 use crate::error::RestoreError;
+use crate::profile::Profile;
 use crate::train::CheckpointMeta;
 use crate::windows::WindowSize;
 
@@ -65,6 +66,9 @@ pub struct RestorerJson {
     /// From the model's own probability that all of a text, or of a core of a longer one, is right to the one that is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_calibration: Option<Calibration>,
+    /// How the texts were distributed that its confidences were measured on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
     /// Major, minor and update version of Unicode whose grapheme rules were in force.
     pub unicode: (u64, u64, u64),
     /// The resolved recipe, as TOML.
@@ -98,6 +102,7 @@ impl RestorerJson {
             min_confidence: meta.min_confidence,
             calibration: None,
             text_calibration: meta.text_calibration,
+            profile: meta.profile.clone(),
             unicode: UNICODE_VERSION,
             recipe: meta.recipe.clone(),
             prompt: None,
@@ -135,6 +140,14 @@ pub fn write_calibration(dir: &Path, calibration: Calibration) -> Result<(), Res
 /// If its `restorer.json` cannot be read or written.
 pub fn write_text_calibration(dir: &Path, calibration: Calibration) -> Result<(), RestoreError> {
     change_restorer(dir, |json| json.text_calibration = Some(calibration))
+}
+
+/// Tells the checkpoint in `dir` how the texts are distributed that it was measured on.
+///
+/// # Errors
+/// If its `restorer.json` cannot be read or written.
+pub fn write_profile(dir: &Path, profile: Profile) -> Result<(), RestoreError> {
+    change_restorer(dir, |json| json.profile = Some(profile))
 }
 
 fn change_restorer(dir: &Path, change: impl FnOnce(&mut RestorerJson)) -> Result<(), RestoreError> {

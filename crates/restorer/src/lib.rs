@@ -38,6 +38,7 @@ pub mod mixture;
 pub mod ngram;
 mod part_prior;
 pub mod prior;
+mod profile;
 mod quantized;
 mod rerank;
 mod restorer;
@@ -60,6 +61,7 @@ pub use export::{ExportOptions, export};
 pub use load::{LoadOptions, load, load_embedded};
 pub use matrices::WeightBits;
 pub use part_prior::{PartPrior, PartState};
+pub use profile::{Drift, Profile};
 pub use rerank::{Judge, Reranking};
 pub use restorer::{
     Alternative, Decoding, ModelInfo, Priority, Restoration, RestoreOptions, RestoreRequest, Restorer,

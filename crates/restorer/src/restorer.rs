@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{Engine, EngineLimits, restore_all};
 use crate::error::RestoreError;
+use crate::profile::Profile;
 
 /// How a text is restored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -143,6 +144,8 @@ pub struct ModelInfo {
     pub calibrated: bool,
     /// The same of confidences of texts.
     pub text_calibrated: bool,
+    /// How the texts are distributed that it was measured on, where that is known.
+    pub profile: Option<Profile>,
 }
 
 /// Restores texts.

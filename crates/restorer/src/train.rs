@@ -10,6 +10,7 @@ use crate::calibration::Calibration;
 use crate::channel::Decoding;
 use crate::error::RestoreError;
 use crate::layers::{Pass, Tape};
+use crate::profile::Profile;
 use crate::restorer::Restorer;
 use crate::table::{RowTable, RowUse};
 
@@ -80,6 +81,8 @@ pub struct CheckpointMeta {
     pub calibration: Option<Calibration>,
     /// The same of the probability that a whole text is right.
     pub text_calibration: Option<Calibration>,
+    /// How the texts of the validation split are distributed.
+    pub profile: Option<Profile>,
     /// Of a prior: how the channel is decoded.
     pub decoding: Option<Decoding>,
 }

@@ -1,13 +1,14 @@
 //! Prometheus metrics: names, meanings and the places that count. Times are seconds, sizes bytes or tokens.
 
+mod engine;
+
 use std::time::Duration;
 
-use ::metrics::{
-    Counter, Gauge, Histogram, SharedString, counter, describe_counter, describe_gauge, describe_histogram,
-    gauge, histogram,
-};
+use ::metrics::{Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use restorer::{ModelInfo, engine::Usage};
+use restorer::ModelInfo;
+
+pub(crate) use self::engine::{EngineMetrics, Restored};
 
 const HTTP_REQUESTS: &str = "revertant_http_requests_total";
 const HTTP_SECONDS: &str = "revertant_http_request_duration_seconds";
@@ -25,6 +26,13 @@ const TEXTS: &str = "revertant_texts_total";
 const TEXT_BYTES: &str = "revertant_text_bytes_total";
 const TEXT_TOKENS: &str = "revertant_text_tokens_total";
 const EDITS: &str = "revertant_edits_total";
+const PASSES: &str = "revertant_passes_total";
+const FIRST_PIECE_SECONDS: &str = "revertant_first_piece_seconds";
+const STEP_TOKENS: &str = "revertant_step_tokens";
+const EDIT_CONFIDENCE: &str = "revertant_edit_confidence_ratio";
+const TEXT_CONFIDENCE: &str = "revertant_text_confidence_ratio";
+const EDIT_RATE: &str = "revertant_edits_per_hundred_bytes";
+const DRIFT: &str = "revertant_drift_stability_index";
 const CANCELLED: &str = "revertant_texts_cancelled_total";
 const FAILED: &str = "revertant_texts_failed_total";
 const REJECTED: &str = "revertant_errors_total";
@@ -36,7 +44,11 @@ const MODEL: &str = "revertant_model_info";
 /// Upper bounds of the buckets of every histogram of seconds.
 const SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
-/// Upper bounds of the buckets of every histogram of shares.
+/// Upper bounds of the buckets of every histogram of confidences.
+const SHARES: &[f64] = &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0];
+/// Upper bounds of the buckets of the histogram of edits for each 100 bytes.
+const RATES: &[f64] = &[0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0];
+/// Upper bounds of the buckets of the histogram of error rates.
 const RATIOS: &[f64] = &[0.0, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
 /// Upper bounds of the buckets of every histogram of sizes: powers of four.
 const SIZES: &[f64] =
@@ -55,8 +67,11 @@ pub struct MetricsError(#[from] metrics_exporter_prometheus::BuildError);
 pub fn install() -> Result<PrometheusHandle, MetricsError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
-        .set_buckets_for_metric(Matcher::Suffix("_ratio".to_owned()), RATIOS)?
+        .set_buckets_for_metric(Matcher::Full(SHADOW_DISTANCE.to_owned()), RATIOS)?
+        .set_buckets_for_metric(Matcher::Suffix("_confidence_ratio".to_owned()), SHARES)?
+        .set_buckets_for_metric(Matcher::Full(EDIT_RATE.to_owned()), RATES)?
         .set_buckets_for_metric(Matcher::Full(STEP_WINDOWS.to_owned()), SIZES)?
+        .set_buckets_for_metric(Matcher::Full(STEP_TOKENS.to_owned()), SIZES)?
         .install_recorder()?;
     describe();
     // Known from the first scrape, not from the first event.
@@ -89,6 +104,16 @@ fn describe() {
     describe_counter!(TEXT_BYTES, "Bytes of the texts that the model is through with");
     describe_counter!(TEXT_TOKENS, "Tokens of the texts that the model is through with");
     describe_counter!(EDITS, "Edits made");
+    describe_counter!(PASSES, "Passes of the model over (parts of) the texts that it is through with");
+    describe_histogram!(FIRST_PIECE_SECONDS, "Time from a text's queueing to its first piece");
+    describe_histogram!(STEP_TOKENS, "Tokens that were planned for a step of the engine");
+    describe_histogram!(EDIT_CONFIDENCE, "Confidence of each edit");
+    describe_histogram!(TEXT_CONFIDENCE, "Confidence of each text");
+    describe_histogram!(EDIT_RATE, "Edits of a text for each 100 bytes of it");
+    describe_gauge!(
+        DRIFT,
+        "Population stability index of the texts of late against those that the model was measured on, of their bytes, edits and confidence"
+    );
     describe_counter!(CANCELLED, "Texts dropped or given up because the client had left");
     describe_counter!(FAILED, "Texts that the model failed on, by reason");
     describe_counter!(REJECTED, "Error answers by kind");
@@ -154,77 +179,4 @@ pub(crate) fn error(kind: &'static str) {
 pub(crate) fn result_cache(is_hit: bool, bytes: u64) {
     counter!(if is_hit { RESULT_CACHE_HITS } else { RESULT_CACHE_MISSES }).increment(1);
     gauge!(RESULT_CACHE_BYTES).set(bytes as f64);
-}
-
-/// What the engine of one model counts.
-#[derive(Debug, Clone)]
-pub(crate) struct EngineMetrics {
-    model: SharedString,
-}
-
-impl EngineMetrics {
-    /// Of the model of this name; known from the first scrape, not from the first event.
-    pub(crate) fn new(model: &str) -> Self {
-        let metrics = Self { model: model.to_owned().into() };
-        metrics.queue(0, 0);
-        for name in [TEXTS, TEXT_BYTES, TEXT_TOKENS, EDITS, CANCELLED] {
-            metrics.counter(name).absolute(0);
-        }
-        for reason in ["refused", "panicked"] {
-            counter!(FAILED, "model" => metrics.model.clone(), "reason" => reason).absolute(0);
-        }
-        metrics
-    }
-
-    fn counter(&self, name: &'static str) -> Counter {
-        counter!(name, "model" => self.model.clone())
-    }
-
-    fn gauge(&self, name: &'static str) -> Gauge {
-        gauge!(name, "model" => self.model.clone())
-    }
-
-    fn histogram(&self, name: &'static str) -> Histogram {
-        histogram!(name, "model" => self.model.clone())
-    }
-
-    /// What waits now.
-    pub(crate) fn queue(&self, texts: usize, tokens: usize) {
-        self.gauge(QUEUE_TEXTS).set(texts as f64);
-        self.gauge(QUEUE_TOKENS).set(tokens as f64);
-    }
-
-    /// A text's wait, over now.
-    pub(crate) fn queue_wait(&self, time: Duration) {
-        self.histogram(QUEUE_SECONDS).record(time.as_secs_f64());
-    }
-
-    /// Texts dropped or given up because their client had left.
-    pub(crate) fn cancelled(&self, texts: usize) {
-        if texts > 0 {
-            self.counter(CANCELLED).increment(texts as u64);
-        }
-    }
-
-    /// A step of the engine, and what is under way after it.
-    pub(crate) fn step(&self, usage: &Usage, elapsed: Duration) {
-        self.gauge(RUNNING_TEXTS).set(usage.texts as f64);
-        self.gauge(CACHE_BYTES).set(usage.cache_bytes as f64);
-        self.histogram(STEP_WINDOWS).record(usage.windows as f64);
-        self.histogram(STEP_SECONDS).record(elapsed.as_secs_f64());
-    }
-
-    /// A text that the model is through with.
-    pub(crate) fn text(&self, tokens: usize, bytes: usize, edits: usize) {
-        self.counter(TEXTS).increment(1);
-        self.counter(TEXT_BYTES).increment(bytes as u64);
-        self.counter(TEXT_TOKENS).increment(tokens as u64);
-        self.counter(EDITS).increment(edits as u64);
-    }
-
-    /// A text that the model failed on.
-    pub(crate) fn failed(&self, panicked: bool) {
-        let reason = if panicked { "panicked" } else { "refused" };
-        counter!(FAILED, "model" => self.model.clone(), "reason" => reason).increment(1);
-    }
 }

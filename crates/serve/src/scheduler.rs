@@ -143,7 +143,7 @@ impl Scheduler {
     ///
     /// Where the operating system gives no thread.
     pub fn start(model: Arc<dyn Restorer>, limits: Limits, name: &str) -> io::Result<Self> {
-        let metrics = EngineMetrics::new(name);
+        let metrics = EngineMetrics::new(name, model.info());
         let state = State {
             queue: Queue::new(limits),
             rate: Rate::default(),

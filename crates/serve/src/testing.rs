@@ -73,6 +73,7 @@ impl Default for Script {
             min_confidence: 0.0,
             calibrated: true,
             text_calibrated: true,
+            profile: None,
         };
         Self { info, gate: Arc::default(), batches: Mutex::default() }
     }

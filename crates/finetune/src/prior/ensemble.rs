@@ -89,6 +89,7 @@ pub fn train_ensemble(options: &PriorOptions) -> Result<Option<Value>, FinetuneE
         min_confidence: tuned.min_confidence,
         calibration: None,
         text_calibration: None,
+        profile: None,
         decoding: Some(tuned.decoding),
     };
     write_card(&options.out, &Card { metrics: &metrics, sources: &BTreeMap::new(), recipe: recipe.text() })?;

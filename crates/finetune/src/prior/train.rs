@@ -88,6 +88,7 @@ pub fn train_prior(options: &PriorOptions) -> Result<Option<Value>, FinetuneErro
         min_confidence: tuned.min_confidence,
         calibration: None,
         text_calibration: None,
+        profile: None,
         decoding: Some(tuned.decoding),
     };
     write_card(&options.out, &Card { metrics: &metrics, sources: &counted.sources, recipe: recipe.text() })?;

@@ -66,6 +66,7 @@ impl<M: Trainable> Run<'_, M> {
                 min_confidence: self.min_confidence(),
                 calibration: None,
                 text_calibration: None,
+                profile: None,
                 decoding: None,
             };
             self.model.save(&self.options.out, &meta)?;

@@ -29,7 +29,7 @@ pub(super) fn finish<M: Trainable>(run: &Run<'_, M>) -> Result<Value, FinetuneEr
     }));
     let mut measured = best.map_or(Measured::default(), |best| best.measured);
     let mut min_confidence = run.settings.min_confidence;
-    let (mut calibration, mut text_calibration) = (None, None);
+    let (mut calibration, mut text_calibration, mut profile) = (None, None, None);
     if run.model.restores() {
         calibration = run.validation.calibrate(run.model, &run.workers)?;
         let known = calibration.unwrap_or_default();
@@ -53,7 +53,9 @@ pub(super) fn finish<M: Trainable>(run: &Run<'_, M>) -> Result<Value, FinetuneEr
             "valid_worsened": choice.worsened,
         }));
         let said = known.said(f64::from(choice.min_confidence)) as f32;
-        text_calibration = run.validation.calibrate_texts(run.model, said, &run.workers)?;
+        if let Some((learned, texts)) = run.validation.calibrate_texts(run.model, said, &run.workers)? {
+            (text_calibration, profile) = (Some(learned), Some(texts.profile(learned)));
+        }
         measured.counts = Some(choice.counts);
         min_confidence = choice.min_confidence;
     }
@@ -65,6 +67,7 @@ pub(super) fn finish<M: Trainable>(run: &Run<'_, M>) -> Result<Value, FinetuneEr
         min_confidence,
         calibration,
         text_calibration,
+        profile,
         decoding: None,
     };
     run.model.save(out, &meta)?;

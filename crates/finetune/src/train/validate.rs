@@ -9,7 +9,7 @@ use restorer::{Calibration, Restorer};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::cut;
-use crate::calibrate::{calibrate, calibrate_texts};
+use crate::calibrate::{ScoredTexts, calibrate, calibrate_texts};
 use crate::error::FinetuneError;
 use crate::scores::total;
 use crate::sets::{EvaluationSet, SetKind, operation_sets, passages_of};
@@ -151,7 +151,8 @@ impl ValidationSets {
         Ok(calibrate(model, &self.pairs, workers)?.map(|(calibration, _)| calibration))
     }
 
-    /// The same of the probabilities that it gives to whole texts, whose edits reach `min_confidence` as the model says it.
+    /// The same of the probabilities that it gives to whole texts, whose edits reach `min_confidence` as the model says it. Also gives back
+    /// the texts.
     ///
     /// # Errors
     /// If the model fails.
@@ -160,9 +161,8 @@ impl ValidationSets {
         model: &R,
         min_confidence: f32,
         workers: &Workers,
-    ) -> Result<Option<Calibration>, FinetuneError> {
-        let found = calibrate_texts(model, &self.pairs, Some(min_confidence), workers)?;
-        Ok(found.map(|(calibration, _)| calibration))
+    ) -> Result<Option<(Calibration, ScoredTexts)>, FinetuneError> {
+        calibrate_texts(model, &self.pairs, Some(min_confidence), workers)
     }
 
     /// Tries one threshold.

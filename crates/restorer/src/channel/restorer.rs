@@ -96,6 +96,7 @@ impl<P: Prior> ChannelRestorer<P> {
             min_confidence: json.min_confidence,
             calibrated: json.decoding.is_some() && !options.raw_confidence,
             text_calibrated: options.of_texts(json.text_calibration).is_some(),
+            profile: json.profile,
             ..info
         };
         let mut decoding = json.decoding.unwrap_or_default();
@@ -133,6 +134,7 @@ impl<P: Prior> ChannelRestorer<P> {
             min_confidence,
             calibrated: false,
             text_calibrated: false,
+            profile: None,
         };
         let pool = options.thread_pool()?;
         Ok(Self {

@@ -218,6 +218,7 @@ impl LanguageModel {
             min_confidence,
             calibrated: calibration.is_some(),
             text_calibrated: text_calibration.is_some(),
+            profile: known.and_then(|known| known.profile.clone()),
         };
         let restoring = DocumentSettings {
             size,

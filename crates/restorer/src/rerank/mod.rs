@@ -69,6 +69,7 @@ impl Reranked {
             digest: judged_digest(&known.digest, judge.digest()),
             calibrated: false,
             text_calibrated: false,
+            profile: None,
             ..known
         };
         Ok(Self { model, judge, weight: reranking.weight, candidates: reranking.candidates, info })

@@ -87,7 +87,11 @@ impl Tagger {
         let calibration = loaded.restorer.calibration.filter(|_| !options.raw_confidence);
         let text_calibration = options.of_texts(loaded.restorer.text_calibration);
         let confidence = (loaded.restorer.min_confidence, calibration, text_calibration);
-        Self::assemble(loaded.config, network, loaded.tables, device, options, confidence, files.digest()?)
+        let digest = files.digest()?;
+        let mut new =
+            Self::assemble(loaded.config, network, loaded.tables, device, options, confidence, digest)?;
+        new.info.profile = loaded.restorer.profile;
+        Ok(new)
     }
 
     fn assemble(
@@ -116,6 +120,7 @@ impl Tagger {
             min_confidence,
             calibrated: calibration.is_some(),
             text_calibrated: text_calibration.is_some(),
+            profile: None,
         };
         let settings = DocumentSettings {
             size,

@@ -49,6 +49,7 @@ pub(super) fn restorer_json(config: &TaggerConfig, meta: &CheckpointMeta) -> Res
         min_confidence: meta.min_confidence,
         calibration: meta.calibration,
         text_calibration: meta.text_calibration,
+        profile: meta.profile.clone(),
         unicode: UNICODE_VERSION,
         recipe: meta.recipe.clone(),
         prompt: None,

@@ -11,7 +11,7 @@ use restorer::{
     engine::{Engine, EngineLimits, News, TextId},
 };
 
-use crate::metrics::EngineMetrics;
+use crate::metrics::{EngineMetrics, Restored};
 
 use super::{
     Event, Shared, Timing,
@@ -57,6 +57,7 @@ struct Started {
     queued: Duration,
     since: Instant,
     edits: usize,
+    has_piece: bool,
 }
 
 /// What the engine works on.
@@ -76,7 +77,10 @@ impl Work<'_> {
             let queued = since - queued;
             self.metrics.queue_wait(queued);
             let bytes = request.text.len();
-            self.texts.insert(self.next, Started { tokens, bytes, answer, queued, since, edits: 0 });
+            self.texts.insert(
+                self.next,
+                Started { tokens, bytes, answer, queued, since, edits: 0, has_piece: false },
+            );
             self.engine.join(self.next, request);
             self.next += 1;
         }
@@ -113,6 +117,12 @@ impl Work<'_> {
             let (id, event) = match one {
                 News::Piece(id, piece) => {
                     if let Some(text) = self.texts.get_mut(&id) {
+                        if !std::mem::replace(&mut text.has_piece, true) {
+                            self.metrics.first_piece(text.queued + text.since.elapsed());
+                        }
+                        for edit in &piece.edits {
+                            self.metrics.edit(edit.confidence);
+                        }
                         text.edits += piece.edits.len();
                         // A client that is gone by now is noticed before the next step.
                         let _gone = text.answer.send(Event::Piece(piece));
@@ -123,14 +133,18 @@ impl Work<'_> {
                 News::Failed(id, error) => (id, Err(error)),
             };
             let Some(text) = self.texts.remove(&id) else { continue };
-            self.metrics.text(text.tokens, text.bytes, text.edits);
+            let Started { tokens, bytes, edits, .. } = text;
+            let restored = Restored { tokens, bytes, edits, ..Restored::default() };
             finished_tokens += text.tokens;
             let event = match event {
                 Ok(summary) => {
+                    let (passes, confidence) = (summary.passes, summary.confidence);
+                    self.metrics.restored(&Restored { passes, confidence, ..restored });
                     let timing = Timing { queued: text.queued, inference: text.since.elapsed() };
                     Event::Done(Box::new(summary), timing)
                 }
                 Err(error) => {
+                    self.metrics.text(&restored);
                     self.metrics.failed(matches!(error, RestoreError::Panicked(_)));
                     tracing::error!(%error, "a text was not restored");
                     Event::Failed(error.into())
