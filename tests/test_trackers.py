@@ -2,7 +2,6 @@
 
 import http.server
 import json
-import random
 import re
 import signal
 import subprocess
@@ -12,43 +11,12 @@ import time
 
 import pytest
 from ruamel.yaml import YAML
+from tiny import make_home
 
 from conftest import run
 from stores import free_port
 from tracking import Mlflow, forwarding, read_events
 
-RECIPE = """
-[corrupt]
-seed = 7
-alphabet = { custom = "0123456789" }
-deletion.rate = 0.0
-substitution.rate = 0.0
-duplication.rate = 0.0
-reversal.rate = 0.0
-insertion = { rate = 0.08, mean = 1.5, max = 3 }
-
-[model]
-family = "tagger"
-hidden_size = 16
-num_hidden_layers = 1
-num_attention_heads = 2
-intermediate_size = 16
-table_rows = 1024
-table_dim = 8
-window_bytes = 128
-overlap_bytes = 16
-
-[train]
-steps = 12
-batch_tokens = 512
-step_tokens = 512
-warmup_steps = 2
-eval_steps = 6
-valid_pairs = 16
-save_minutes = 0.0005
-log_steps = 1
-confidence_grid = [0.5]
-"""
 LONG = ["--set", "train.steps=400", "--set", "train.eval_steps=400"]
 SPEED = {"speed/tokens_per_second", "speed/padding", "speed/elapsed_s", "speed/utilization", "speed/peak_memory_bytes"}
 TRAIN = {"train/loss", "train/gradient_norm", "train/learning_rate", "train/tokens", "train/epoch", "train/skipped"}
@@ -58,17 +26,7 @@ VALID = {"valid/loss", "valid/cer", "valid/cer_before", "valid/reduction", "vali
 @pytest.fixture(scope="module")
 def home(programs, tmp_path_factory):
     """Return a folder with a recipe and pairs."""
-    home = tmp_path_factory.mktemp("tracked")
-    words = ["the", "of", "and", "nation", "people", "congress", "year", "great", "war", "peace", "law", "state"]
-    dice = random.Random(5)
-    with (home / "texts.jsonl").open("w") as texts:
-        for _ in range(300):
-            sentences = (" ".join(dice.choices(words, k=12)).capitalize() + "." for _ in range(4))
-            texts.write(json.dumps({"text": " ".join(sentences)}) + "\n")
-    (home / "recipe.toml").write_text(RECIPE)
-    generate = [programs / "corruptor", "generate", "--recipe", "recipe.toml", "--input", "texts.jsonl"]
-    run([*generate, "--out", "pairs"], home)
-    return home
+    return make_home(programs, tmp_path_factory.mktemp("tracked"))
 
 
 @pytest.fixture
@@ -366,14 +324,14 @@ def test_a_server_that_refuses_is_told_once_and_gets_the_credentials(command, tm
         def log_message(self, *_):
             pass
 
-    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "me")
-    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "token")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as refusing:
         threading.Thread(target=refusing.serve_forever, daemon=True).start()
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{refusing.server_port}")
-        output = run(command, tmp_path)
-        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "token")
-        run([*command, "--overwrite"], tmp_path)
+        run(command, tmp_path)
+        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "me")
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
+        output = run([*command, "--overwrite"], tmp_path)
         refusing.shutdown()
     assert output.count("403") == 1 and "PERMISSION_DENIED" in output and "secret" not in output, output
     assert seen == {"Basic bWU6c2VjcmV0", "Bearer token"}

@@ -22,9 +22,9 @@ pub struct MlflowOptions {
     pub experiment: String,
     /// Under which name the finished model is registered; none: it is not.
     pub register: Option<Registration>,
-    /// User name and password.
+    /// User name and password; they go before the token, as they do in `MLflow`'s own client.
     pub login: Option<(String, String)>,
-    /// A bearer token; it goes before the login.
+    /// A bearer token.
     pub token: Option<String>,
 }
 
@@ -36,8 +36,7 @@ impl MlflowOptions {
     /// `MLFLOW_TRACKING_TOKEN`.
     pub fn from_env(uri: String, experiment: String, register: Option<Registration>) -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let login = variable("MLFLOW_TRACKING_USERNAME")
-            .map(|user| (user, variable("MLFLOW_TRACKING_PASSWORD").unwrap_or_default()));
+        let login = variable("MLFLOW_TRACKING_USERNAME").zip(variable("MLFLOW_TRACKING_PASSWORD"));
         Self { uri, experiment, register, login, token: variable("MLFLOW_TRACKING_TOKEN") }
     }
 }
