@@ -71,8 +71,9 @@ pub(crate) struct TrainArgs {
     /// The run's directory: the best checkpoint, `state/` to resume from, `log.jsonl`, `metrics.json`.
     #[arg(long, default_value = "models/run")]
     pub(crate) out: PathBuf,
-    /// Checkpoint to start from instead of random weights: a directory, or `owner/name[@revision]` of a hub; it also decides
-    /// the model's shape.
+    /// Checkpoint to start from instead of random weights: a directory, DIR@ALIAS or DIR@VERSION of a directory of versions,
+    /// `owner/name[@revision]` of a hub, or `models:/NAME@ALIAS` or `models:/NAME/VERSION` of a registry (`MLFLOW_TRACKING_URI`); it
+    /// also decides the model's shape.
     #[arg(long, value_name = "DIR|ID")]
     pub(crate) init: Option<ModelName>,
     /// Go on with the run in --out, where recipe, pairs and --init agree; without one, start.
@@ -153,7 +154,8 @@ impl TrackArgs {
 /// `finetune evaluate`.
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArgs {
-    /// The checkpoint: a directory, or `owner/name[@revision]` of a hub.
+    /// The checkpoint: a directory, DIR@ALIAS or DIR@VERSION of a directory of versions, `owner/name[@revision]` of a hub, or
+    /// `models:/NAME@ALIAS` or `models:/NAME/VERSION` of a registry (`MLFLOW_TRACKING_URI`).
     #[arg(long, env = "REVERTANT_MODEL", value_name = "DIR|ID", default_value = "models/run")]
     pub(crate) model: ModelName,
     /// Pairs: a Parquet file, or a directory of them.

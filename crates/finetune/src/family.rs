@@ -19,7 +19,7 @@ use crate::train::{Outcome, TrainOptions, train};
 pub struct ModelSource {
     /// A checkpoint to start from; none: random weights, as the recipe's `[model]` table says.
     pub init: Option<PathBuf>,
-    /// How that checkpoint was named, where it is a hub's.
+    /// How that checkpoint was named, where it is a hub's or a registry's.
     pub name: Option<ModelName>,
     /// Where it is trained.
     pub device: DeviceChoice,

@@ -82,7 +82,7 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
         Family::Ensemble => return run_prior(args, recipe, train_ensemble),
     }
     let recipe = data::resolved_recipe(recipe, &args.pairs.join(Split::Train.name()))?;
-    let init = args.init.as_ref().map(directory).transpose()?;
+    let (init, name) = args.init.as_ref().map(checkpoint).transpose()?.unzip();
     let stop = stop(&args)?;
     let place = Place::from_env()?;
     let leads = place.rank == 0;
@@ -100,7 +100,7 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
         place,
     };
     let out = options.out.clone();
-    match train_recipe(options, &ModelSource { init, name: args.init, device })? {
+    match train_recipe(options, &ModelSource { init, name, device })? {
         Outcome::Finished { metrics } => {
             print(&format!("{metrics:#}\n"))?;
             Ok(ExitCode::SUCCESS)
@@ -180,7 +180,7 @@ fn run_merge(args: &MergeArgs) -> Result<ExitCode> {
 fn run_evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let threads = start_threads(args.device, 1)?;
     if args.card && args.model.is_remote() {
-        bail!("--card changes the checkpoint, and {} is the hub's: leave --card out", args.model);
+        bail!("--card changes the checkpoint, and {} is kept in a cache: leave --card out", args.model);
     }
     let model = directory(&args.model)?;
     let recipe = match &args.recipe {
@@ -290,12 +290,21 @@ fn some_pairs(path: &Path, limit: Option<usize>) -> Result<Vec<Pair>> {
     })
 }
 
-/// The directory of a model; one on a hub is downloaded unless it is in the cache.
+/// The directory of a model; one of a hub or a registry is downloaded unless it is in the cache.
 fn directory(name: &ModelName) -> Result<PathBuf> {
+    Ok(checkpoint(name)?.0)
+}
+
+/// The same with the name that stands for it also when an alias has moved.
+fn checkpoint(name: &ModelName) -> Result<(PathBuf, ModelName)> {
     if name.is_remote() {
-        say(&format!("looking for {name} in the cache and on the hub"));
+        say(&format!("looking for {name}"));
     }
-    Ok(name.resolve()?)
+    let version = name.version()?;
+    if version.name() != name {
+        say(&format!("{name} is {}", version.name()));
+    }
+    Ok((version.fetch()?, version.name().clone()))
 }
 
 fn run_import(args: &ImportArgs) -> Result<ExitCode> {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::source::SourceError;
+
 /// What can go wrong between a checkpoint and a restored text.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
@@ -110,6 +112,14 @@ pub enum RestoreError {
         model: String,
         /// Reason and remedy.
         message: String,
+    },
+    /// A model cannot be taken from a registry or a directory of versions.
+    #[error("cannot find {model}: {source}")]
+    Source {
+        /// As the user named it.
+        model: String,
+        /// Reason and remedy.
+        source: Box<SourceError>,
     },
     /// The device is not there or not supported by this build.
     #[error("device {device}: {message}")]

@@ -11,7 +11,7 @@
 //! - `rerank` lets a second model, a [`Judge`], weigh what the first holds possible.
 //! - [`ensemble`] is a checkpoint of several: priors, and a tagger for a second opinion.
 //! - [`weights`] reads the tensors of a checkpoint in the Hugging Face layout, in one file or in shards.
-//! - [`source`] finds a model by its name, on this machine or on a hub.
+//! - [`source`] finds a model by its name: on this machine, on a hub or in a registry.
 //! - [`gguf`] turns GGUF files into such checkpoints; [`export`](export()) writes checkpoints with smaller weights.
 //! - [`train`] is what a family offers to a training loop, [`metrics`] how restorations are judged.
 

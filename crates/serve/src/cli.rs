@@ -50,7 +50,8 @@ pub enum Command {
 /// Which model, and where it runs.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
-    /// Checkpoint directory, or owner/name[@revision] of a hub; the checkpoint built into the program unless given.
+    /// Checkpoint directory, DIR@ALIAS or DIR@VERSION of a directory of versions, owner/name[@revision] of a hub, or `models:/NAME@ALIAS`
+    /// or `models:/NAME/VERSION` of a registry (`MLFLOW_TRACKING_URI`); the checkpoint built into the program unless given.
     #[arg(long, env = "REVERTANT_MODEL", value_name = "DIR|ID")]
     pub model: Option<ModelName>,
     /// The channel that a prior decodes: a recipe with a table [corrupt], as `corruptor fit` writes it; the model's own unless given.

@@ -103,9 +103,10 @@ impl Failure {
             Self::Model(ModelError::NoneBuiltIn) => {
                 Some("name a checkpoint directory with --model (or REVERTANT_MODEL), such as models/default")
             }
-            Self::Model(ModelError::NoDirectory(_)) => {
-                Some("--model takes a checkpoint directory, or owner/name of a hub")
-            }
+            Self::Model(ModelError::NoDirectory(_)) => Some(
+                "--model takes a checkpoint directory, DIR@ALIAS of a directory of versions, owner/name of a hub, or \
+                     models:/NAME@ALIAS of a registry",
+            ),
             Self::Golden(GoldenError::Line { .. } | GoldenError::Empty(_)) => {
                 Some(r#"each line is {"text": "...", "restored": "..."}"#)
             }

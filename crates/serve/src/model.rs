@@ -22,11 +22,11 @@ pub enum ModelSource {
 }
 
 impl ModelSource {
-    /// What `--model` names; a model on a hub is downloaded unless it is in the cache.
+    /// What `--model` names; a model of a hub or a registry is downloaded unless it is in the cache.
     ///
     /// # Errors
     ///
-    /// If a hub does not have it, or cannot be reached.
+    /// If there is no such model or version, or whom to ask for it cannot be reached.
     pub fn find(name: Option<&ModelName>) -> Result<Self, ModelError> {
         name.map_or(Ok(Self::BuiltIn), |name| Self::directory(name).map(Self::Directory))
     }
@@ -38,7 +38,7 @@ impl ModelSource {
     /// As [`ModelSource::find`].
     pub fn directory(name: &ModelName) -> Result<PathBuf, ModelError> {
         if name.is_remote() {
-            tracing::info!(model = %name, "looking for the model in the cache and on the hub");
+            tracing::info!(model = %name, "looking for the model");
         }
         name.resolve().map_err(|error| ModelError::Fetch(Box::new(error)))
     }
@@ -62,7 +62,7 @@ pub enum ModelError {
     /// The path is not a directory.
     #[error("there is no model directory at {}", .0.display())]
     NoDirectory(PathBuf),
-    /// A model on a hub was not downloaded.
+    /// A model was not found by its name, or not downloaded.
     #[error(transparent)]
     Fetch(Box<RestoreError>),
     /// The channel that the model should decode cannot be used.

@@ -201,7 +201,7 @@ fn all_tensors(weights: &weights::Weights) -> Result<HashMap<String, Tensor>, Re
     weights.names().filter(|name| !matrices::is_scale(weights, name)).filter_map(tensor).collect()
 }
 
-/// The directory of an adapter's model: as it is named, beside the adapter, or a hub's.
+/// The directory of an adapter's model: as it is named, beside the adapter, a hub's or a registry's.
 fn find_base(dir: &Path, config: &LoraConfig) -> Result<PathBuf, RestoreError> {
     let path = dir.join(ADAPTER_CONFIG);
     let Some(name) = config.base_model_name_or_path.as_deref().filter(|name| !name.is_empty()) else {
@@ -212,12 +212,17 @@ fn find_base(dir: &Path, config: &LoraConfig) -> Result<PathBuf, RestoreError> {
     if let Some(base) = [PathBuf::from(name), beside].into_iter().find(|base| base.join(CONFIG).exists()) {
         return Ok(base);
     }
-    if let ModelName::Hub { repo, revision } = ModelName::parse(name) {
-        let revision = revision.or_else(|| config.revision.clone());
-        return ModelName::Hub { repo, revision }.resolve();
+    match ModelName::parse(name) {
+        ModelName::Hub { repo, revision } => {
+            let revision = revision.or_else(|| config.revision.clone());
+            return ModelName::Hub { repo, revision }.resolve();
+        }
+        registered @ ModelName::Registered { .. } => return registered.resolve(),
+        ModelName::Directory(_) | ModelName::Versions { .. } => {}
     }
     let message = format!(
-        "the adapter's model `{name}` is no directory with a {CONFIG}, here or beside the adapter, and no hub id; put it there"
+        "the adapter's model `{name}` is no directory with a {CONFIG}, here or beside the adapter, no hub id and no registry's model; \
+         put it there"
     );
     Err(RestoreError::Format { path, message })
 }

@@ -93,11 +93,12 @@ impl Default for LoraSettings {
 }
 
 impl LoraSettings {
-    /// The adapter's configuration, for a model of `family` in `dir`, or by its name on a hub.
+    /// The adapter's configuration, for a model of `family` in `dir`, or by its name on a hub or in a registry.
     pub(super) fn config(&self, family: &str, dir: &Path, name: Option<&ModelName>) -> LoraConfig {
         let task = if family == t5::MODEL_TYPE { "SEQ_2_SEQ_LM" } else { "CAUSAL_LM" };
         let (base, revision) = match name {
             Some(ModelName::Hub { repo, revision }) => (repo.clone(), revision.clone()),
+            Some(name @ ModelName::Registered { .. }) => (name.to_string(), None),
             // Wherever the adapter is loaded from, it finds its model.
             _ => (std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()).display().to_string(), None),
         };
