@@ -49,6 +49,11 @@ format: setup ## format the Rust and the Python code
 	$(venv)/ruff format .
 	$(venv)/ruff check --fix .
 
+.PHONY: audit
+audit: ## check licences, versions and origins of the crates that are built in, and known flaws where their database can be fetched
+	@scripts/require cargo
+	@scripts/audit
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for MINUTES=10 minutes (TARGETS="csv jsonl": only these)
 	@scripts/fuzz $(TARGETS)
