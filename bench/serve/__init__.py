@@ -1,0 +1,1 @@
+"""How `serve http` stands load."""
