@@ -162,8 +162,9 @@ def test_a_file_declares_models_that_answer_and_watch(programs, versions, tmp_pa
         """
     )
     with server(programs, "--config", config) as address:
-        names = [model["id"] for model in ask(address, "/v1/models")[2]["data"]]
-        assert names == ["tagger", "challenger", "next"]
+        names = ["tagger", "challenger", "next"]
+        # Ready without those beside it.
+        wait_for(lambda: [model["id"] for model in ask(address, "/v1/models")[2]["data"]] == names)
         digests = {name: served(address, name)["digest"] for name in names}
         by = []
         for count in range(40):

@@ -41,7 +41,8 @@ impl Profile {
         let per_hundred = edits as f64 * 100.0 / bytes.max(1) as f64;
         self.bytes[bin(&BYTES, bytes as f64)] += 1.0;
         self.edits[bin(&EDITS, per_hundred)] += 1.0;
-        self.confidence[bin(&CONFIDENCE, f64::from(confidence))] += 1.0;
+        // What is 0.1 in 32 bits is a little more in 64.
+        self.confidence[bin(&CONFIDENCE, (f64::from(confidence) * 1e6).round() / 1e6)] += 1.0;
     }
 
     /// Texts that were counted.

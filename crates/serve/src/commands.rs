@@ -23,7 +23,7 @@ use crate::{
 ///
 /// [`Failure`], which knows its exit status and a hint.
 pub fn run(cli: Cli) -> Result<(), Failure> {
-    logging::start(cli.log_format, &cli.log)?;
+    let _log = logging::start(cli.log_format, &cli.log)?;
     match cli.command {
         Command::Http(args) => http::run(&args),
         Command::Restore(args) => restore::run(&args),

@@ -1,7 +1,6 @@
 //! Where the model comes from, and loading it.
 
 use std::{
-    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -41,15 +40,6 @@ impl ModelSource {
             tracing::info!(model = %name, "looking for the model");
         }
         name.resolve().map_err(|error| ModelError::Fetch(Box::new(error)))
-    }
-}
-
-impl fmt::Display for ModelSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BuiltIn => f.write_str("built-in"),
-            Self::Directory(path) => path.display().fmt(f),
-        }
     }
 }
 

@@ -10,7 +10,6 @@ use restorer::{
 
 use crate::{
     failure::Failure,
-    model::ModelSource,
     models::origin::{Origin, Version},
     text_error::TextError,
 };
@@ -176,16 +175,17 @@ impl Versions {
 
 impl Origin for Versions {
     fn version(&self) -> Result<Version, Failure> {
-        Ok(Version { id: self.named.lock().unwrap().clone(), source: ModelSource::BuiltIn })
+        Ok(Version::scripted(&self.named.lock().unwrap()))
     }
 
     fn load(&self, version: &Version) -> Result<Arc<dyn Restorer>, Failure> {
-        self.loads.lock().unwrap().push(version.id.clone());
-        if self.broken.lock().unwrap().contains(&version.id) {
+        let version = version.to_string();
+        self.loads.lock().unwrap().push(version.clone());
+        if self.broken.lock().unwrap().contains(&version) {
             return Err(Failure::SelfCheck(TextError::Refused("asked to".to_owned())));
         }
         let mut script = Script::default();
-        script.info.digest.clone_from(&version.id);
+        script.info.digest = version;
         Ok(Arc::new(script))
     }
 }

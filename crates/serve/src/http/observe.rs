@@ -13,7 +13,7 @@ use axum::{
 };
 use tracing::Instrument;
 
-use crate::{error::ApiError, metrics};
+use crate::{error::ApiError, logging::trace_context::Traced, metrics};
 
 /// Header with the id of the request: taken over from the client, or made here.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,9 +28,12 @@ const CLIENT_LEFT: u16 = 499;
 pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let traced = Traced::begin(method_label(request.method()), &route, request.headers());
     let span = tracing::info_span!(
+        parent: &traced.span,
         "request",
         id = id.to_str().unwrap_or_default(),
+        trace_id = traced.id,
         method = %request.method(),
         path = request.uri().path(),
     );
@@ -43,6 +46,7 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     async {
         let mut response = next.run(request).await;
         outcome.status = response.status().as_u16();
+        traced.end(outcome.status);
         outcome.log(&response);
         response.headers_mut().insert(REQUEST_ID, id);
         drop(outcome);

@@ -6,12 +6,12 @@ use restorer::{LoadOptions, Reranking, RestoreRequest, Restorer, source::ModelNa
 
 use crate::{
     failure::Failure,
-    model::{self, ModelSource},
+    model::{self, ModelError, ModelSource},
 };
 
 use super::{
     golden::Golden,
-    origin::{Origin, Version},
+    origin::{Origin, Place, Version},
 };
 
 /// Text of the self-check: restored once before a model is served, which also warms it up.
@@ -76,12 +76,20 @@ impl Checkpoint {
 
 impl Origin for Checkpoint {
     fn version(&self) -> Result<Version, Failure> {
-        let source = ModelSource::find(self.name.as_ref())?;
-        Ok(Version { id: source.to_string(), source })
+        let Some(name) = &self.name else { return Ok(Version::built_in()) };
+        let version = name.version().map_err(|error| ModelError::Fetch(Box::new(error)))?;
+        Ok(Version::from(version))
     }
 
     fn load(&self, version: &Version) -> Result<Arc<dyn Restorer>, Failure> {
-        let model = self.load_from(&version.source)?;
+        let source = match version.place() {
+            Place::Named(named) => {
+                let directory = named.fetch().map_err(|error| ModelError::Fetch(Box::new(error)))?;
+                ModelSource::Directory(directory)
+            }
+            Place::BuiltIn => ModelSource::BuiltIn,
+        };
+        let model = self.load_from(&source)?;
         for answer in model.restore_each(&[RestoreRequest::new(SELF_CHECK)]) {
             answer.map_err(|error| Failure::SelfCheck(error.into()))?;
         }

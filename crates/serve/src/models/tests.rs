@@ -17,7 +17,7 @@ fn track(name: &str, version: &str) -> (Arc<Versions>, Track) {
 }
 
 fn served(track: &Track) -> String {
-    track.current().unwrap().version().id.clone()
+    track.current().unwrap().version().to_string()
 }
 
 #[tokio::test]
@@ -55,10 +55,10 @@ async fn who_goes_back_stays_back_until_another_version_is_named() {
     assert!(matches!(track.roll_back().await, Err(RollbackError::OnlyOne(_))));
     versions.name("2");
     track.refresh().await.unwrap();
-    assert_eq!(track.roll_back().await.unwrap().version().id, "1");
+    assert_eq!(track.roll_back().await.unwrap().version().to_string(), "1");
     assert_eq!(track.refresh().await.unwrap(), Refreshed::Unchanged);
     assert_eq!(served(&track), "1");
-    assert_eq!(track.roll_back().await.unwrap().version().id, "2");
+    assert_eq!(track.roll_back().await.unwrap().version().to_string(), "2");
     track.roll_back().await.unwrap();
     // Named on purpose, the version that is served may be left again.
     versions.name("1");

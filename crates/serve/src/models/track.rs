@@ -50,8 +50,8 @@ pub struct Track {
 struct History {
     /// The version before, and its digest.
     previous: Option<(Version, String)>,
-    /// The version that failed its check, or was gone back from: not taken until the origin has named another.
-    refused: Option<Version>,
+    /// What the origin named when something was last decided: served, or refused. Nothing is decided anew until it names another.
+    decided: Option<Version>,
 }
 
 impl Track {
@@ -80,30 +80,33 @@ impl Track {
         let mut history = self.history.lock().await;
         let origin = Arc::clone(&self.origin);
         let version = blocking(move || origin.version()).await?;
-        let is_served = self.current.load().as_ref().is_some_and(|served| *served.version() == version);
-        if history.refused.as_ref() == Some(&version) || is_served {
-            if is_served {
-                history.refused = None;
-            }
+        if history.decided.as_ref() == Some(&version) {
+            return Ok(Refreshed::Unchanged);
+        }
+        if self.current.load().as_ref().is_some_and(|served| *served.version() == version) {
+            history.decided = Some(version);
             return Ok(Refreshed::Unchanged);
         }
         match self.load(&version).await.and_then(|model| self.start(version.clone(), model)) {
             Ok(served) => {
                 self.swap(served, &mut history);
-                history.refused = None;
+                history.decided = Some(version);
                 metrics::reload(&self.name, "loaded");
                 Ok(Refreshed::Swapped)
             }
             Err(error) => {
                 // What could not be fetched is tried again.
-                history.refused = (!error.may_pass()).then_some(version);
+                if !error.may_pass() {
+                    history.decided = Some(version);
+                }
                 metrics::reload(&self.name, "refused");
                 Err(error)
             }
         }
     }
 
-    /// Serves the version before again; asked twice, it is back where it was. The origin's version is not taken until it names another.
+    /// Serves the version before again; asked twice, it is back where it was. What the origin names now is not
+    /// taken again until it has named another.
     ///
     /// # Errors
     ///
@@ -118,9 +121,7 @@ impl Track {
             return Err(RollbackError::Gone);
         }
         let served = self.start(version, model).map_err(RollbackError::Load)?;
-        let from = self.current().map(|served| served.version().clone());
         let served = self.swap(served, &mut history);
-        history.refused = from;
         metrics::reload(&self.name, "rolled_back");
         Ok(served)
     }
