@@ -273,14 +273,25 @@ def test_the_description_is_the_one_in_the_documentation(programs, address):
     assert ask(address, "/openapi.json")[2] == json.loads(written)
 
 
-def test_the_api_keeps_what_its_description_promises(address, tmp_path):
-    """schemathesis sends what the description allows, and what it does not."""
+def examine(address, folder, *options):
+    """Let schemathesis send what the description allows, and what it does not."""
     hooks = os.environ | {"SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(ROOT / "tests")}
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", ROOT / "tests/schemathesis.toml"]
-    command += ["run", f"{address}/openapi.json", "--max-examples", "40", "--seed", "1"]
-    done = subprocess.run(command, cwd=tmp_path, env=hooks, capture_output=True, text=True, check=False)
+    command += ["run", f"{address}/openapi.json", "--max-examples", "40", "--seed", "1", *options]
+    done = subprocess.run(command, cwd=folder, env=hooks, capture_output=True, text=True, check=False)
     print(done.stdout)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_api_keeps_what_its_description_promises(address, tmp_path):
+    """On a server that takes no jobs."""
+    examine(address, tmp_path)
+
+
+def test_so_do_jobs(programs, tmp_path):
+    """On one that takes them."""
+    with server(programs, "--jobs", tmp_path / "jobs") as address:
+        examine(address, tmp_path, "--include-path-regex", "^/v1/jobs")
 
 
 def key(programs, name, *options):

@@ -1,30 +1,48 @@
-//! Files of texts, restored: Parquet in, Parquet out, row group by row group.
+//! Files of texts, restored: Parquet, CSV and JSON lines, each into a file of its own format.
+//!
+//! A file is read in *units* (of Parquet a row group, of text a bounded number of rows), each in chunks that fit into memory. Units
+//! are written one after the other, or each into a file of its own, so that work that was interrupted goes on where it stopped.
 //!
 //! # Layout
-//! - `plan` checks the columns and decides where the new ones go.
-//! - `text_column` reads texts out of any string column.
-//! - `rows` forms batches of texts by tokens and restores them.
-//! - `results` builds the new columns.
-//! - `file` and `paths` stream one file, or every file of a directory.
+//! - `format` tells the formats apart; `input` is a file of any of them, `units` where its rows are cut.
+//! - `table`, `records` and `lines` read Parquet, CSV and JSON lines; `plan` and `text_column` are about columns.
+//! - `rows` is who restores, and what becomes of a row; `results` makes columns of it, `writer` the rows of the output.
+//! - `restore` goes through a file; `parts` and `join` do so resumably; `target` is where the output goes.
+//! - `paths` restores one file, or every file of a directory.
 
 mod error;
-mod file;
+mod format;
+mod input;
+mod join;
+mod lines;
+mod parts;
 mod paths;
 mod plan;
+mod records;
+mod restore;
 mod results;
 mod rows;
+mod table;
+mod target;
 #[cfg(test)]
 mod tests;
 mod text_column;
+mod units;
+mod writer;
 
 pub use error::BatchError;
+pub use format::Format;
+pub use input::Input;
+pub use parts::restore_in_parts;
 pub use paths::restore_paths;
+pub(crate) use restore::restore_to;
+pub use restore::{Tally, restore_into};
+pub use rows::{Halt, ModelTexts, RowResult, Texts};
+pub use table::TableRows;
 
 use std::sync::atomic::AtomicBool;
 
-use restorer::RestoreOptions;
-
-use crate::scheduler::Limits;
+use serde::{Deserialize, Serialize};
 
 /// The column of corrupted texts unless told otherwise: that of the pair schema.
 pub const DEFAULT_COLUMN: &str = "corrupted";
@@ -39,32 +57,30 @@ pub enum ExistingColumns {
     Overwrite,
 }
 
-/// How files are restored.
-#[derive(Debug, Clone, PartialEq)]
+impl ExistingColumns {
+    /// As the switch that is called so everywhere says.
+    pub fn overwritten(overwrite: bool) -> Self {
+        if overwrite { Self::Overwrite } else { Self::Refuse }
+    }
+}
+
+/// Which column is restored, and into which.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchSettings {
     /// Name of the column of texts.
     pub column: String,
     /// What to do with columns that are there already.
     pub existing: ExistingColumns,
-    /// Options of every text.
-    pub options: RestoreOptions,
-    /// Tokens that the model gets at a time; a single longer text goes alone.
-    pub batch_tokens: usize,
 }
 
 impl Default for BatchSettings {
     fn default() -> Self {
-        Self {
-            column: DEFAULT_COLUMN.to_owned(),
-            existing: ExistingColumns::default(),
-            options: RestoreOptions::default(),
-            batch_tokens: Limits::DEFAULT_BATCH_TOKENS,
-        }
+        Self { column: DEFAULT_COLUMN.to_owned(), existing: ExistingColumns::default() }
     }
 }
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Summary {
     /// Rows read, and as many written.
     pub rows: u64,
@@ -76,12 +92,13 @@ pub struct Summary {
     pub edits: u64,
     /// Rows without a text; they stay so.
     pub nulls: u64,
-    /// Rows whose text the model failed on; the column `error` says why.
+    /// Rows that are bad, or whose text the model failed on; the column `error` says why.
     pub failed: u64,
 }
 
 impl Summary {
-    fn add(&mut self, other: &Self) {
+    /// Adds what was done elsewhere.
+    pub fn add(&mut self, other: &Self) {
         self.rows += other.rows;
         self.restored += other.restored;
         self.changed += other.changed;
@@ -105,8 +122,14 @@ impl std::fmt::Display for Summary {
 pub trait Watch {
     /// Work on `rows` rows begins.
     fn start(&mut self, rows: u64);
-    /// `rows` more rows are done.
+    /// `rows` more rows are done; it may be told of none.
     fn advance(&mut self, rows: u64);
+    /// A unit of `rows` more rows was finished before.
+    fn skip(&mut self, rows: u64, _tally: &Tally) {
+        self.advance(rows);
+    }
+    /// A unit is finished, whose rows were told.
+    fn unit(&mut self, _tally: &Tally) {}
     /// The flag that stops the work when it is set: nothing is written then.
     fn stop_flag(&self) -> &AtomicBool;
 }

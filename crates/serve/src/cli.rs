@@ -11,6 +11,7 @@ use crate::{
     cache::ResultCache,
     config::ModelEntry,
     http::{cors::Origin, server::ConnectionLimits, state::RequestLimits},
+    jobs::JobLimits,
     keys::Role,
     logging::LogFormat,
     models::checkpoint::{Checkpoint, Judge},
@@ -39,7 +40,7 @@ pub enum Command {
     Http(Box<HttpArgs>),
     /// Restore one text and print it.
     Restore(RestoreArgs),
-    /// Restore a column of a Parquet file, or of every Parquet file of a directory.
+    /// Restore a column of a Parquet, CSV or JSON-lines file, or of every such file of a directory.
     Batch(BatchArgs),
     /// Make a key of the HTTP API: its table for the file of --keys, and on standard error the key.
     Key(KeyArgs),
@@ -182,6 +183,30 @@ pub struct HttpArgs {
     /// Bytes of a request's body, at most.
     #[arg(long, env = "REVERTANT_MAX_BODY_BYTES", default_value_t = RequestLimits::DEFAULT_BODY_BYTES, value_parser = parse_count)]
     pub max_body_bytes: usize,
+    /// Directory of jobs: files that are restored in the background, and go on after a restart. Without one, none are taken.
+    #[arg(long, env = "REVERTANT_JOBS", value_name = "DIR")]
+    pub jobs: Option<PathBuf>,
+    /// Directory or URL (s3://, gs://, az://) under which jobs may read and write; may be given several times. Without one, they take uploads only.
+    #[arg(
+        long = "root",
+        env = "REVERTANT_ROOT",
+        value_name = "DIR|URL",
+        value_delimiter = ',',
+        requires = "jobs"
+    )]
+    pub roots: Vec<PathBuf>,
+    /// Jobs that are worked on at a time.
+    #[arg(long, env = "REVERTANT_JOBS_AT_ONCE", default_value_t = JobLimits::DEFAULT_AT_ONCE, value_parser = parse_count)]
+    pub jobs_at_once: usize,
+    /// Jobs that may wait or be under way; more are refused, with status 429.
+    #[arg(long, env = "REVERTANT_QUEUE_JOBS", default_value_t = JobLimits::DEFAULT_WAITING, value_parser = parse_count)]
+    pub queue_jobs: usize,
+    /// Days after which a job that has ended is removed.
+    #[arg(long, env = "REVERTANT_JOBS_DAYS", default_value_t = JobLimits::DEFAULT_DAYS, value_parser = parse_count)]
+    pub jobs_days: usize,
+    /// Bytes of a file that is sent as a body, at most.
+    #[arg(long, env = "REVERTANT_MAX_UPLOAD_BYTES", default_value_t = RequestLimits::DEFAULT_UPLOAD_BYTES, value_parser = parse_count)]
+    pub max_upload_bytes: usize,
     /// Seconds for a request's body to arrive.
     #[arg(long, env = "REVERTANT_BODY_SECONDS", default_value_t = Seconds(RequestLimits::DEFAULT_BODY_TIME))]
     pub body_seconds: Seconds,
@@ -255,10 +280,10 @@ pub struct RestoreArgs {
 /// `serve batch`.
 #[derive(Debug, Args)]
 pub struct BatchArgs {
-    /// Parquet file, or a directory of them.
+    /// File by its extension (.parquet, .csv, .tsv, .jsonl, .ndjson), or a directory of them; a path or a URL (s3://, gs://, az://).
     #[arg(value_name = "IN")]
     pub input: PathBuf,
-    /// Parquet file to write, or the directory for them; replaced where it is there.
+    /// File of the same format to write, or the directory for them; replaced where it is there.
     #[arg(value_name = "OUT")]
     pub output: PathBuf,
     /// Column of texts.

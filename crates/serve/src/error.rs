@@ -2,27 +2,35 @@
 
 use std::time::Duration;
 
-use crate::scheduler::SubmitError;
+use crate::{batch::BatchError, scheduler::SubmitError};
 
 /// The kinds of error that the API knows. [`TABLE`] gives each its status, name, title and hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The body is not UTF-8 or not JSON.
     MalformedBody,
+    /// A file that is not what its content type or extension says, or a part of it.
+    MalformedFile,
     /// No key, or none that is known.
     Unauthorized,
     /// A key that is not for this.
     Forbidden,
+    /// A path or URL that jobs may not name.
+    OutsideRoots,
     /// No such route.
     NotFound,
     /// No model of this name.
     UnknownModel,
+    /// No job of this id, or one of another client.
+    UnknownJob,
     /// The route exists, not with this method.
     MethodNotAllowed,
     /// The body did not arrive in time.
     BodyTimeout,
     /// The model cannot go back to a version before.
     NoPreviousVersion,
+    /// The job has no output here, or not yet.
+    NoResult,
     /// The body, or the texts in it, are over a limit.
     TooLarge,
     /// The body is not announced as JSON.
@@ -68,6 +76,13 @@ pub const TABLE: &[KindEntry] = &[
         hint: "Send one JSON object, encoded as UTF-8.",
     },
     KindEntry {
+        kind: Kind::MalformedFile,
+        status: 400,
+        name: "malformed-file",
+        title: "The file cannot be read",
+        hint: "Send a whole file, with the content type or extension of its format.",
+    },
+    KindEntry {
         kind: Kind::Unauthorized,
         status: 401,
         name: "unauthorized",
@@ -82,6 +97,13 @@ pub const TABLE: &[KindEntry] = &[
         hint: "Use a key of the role `admin`.",
     },
     KindEntry {
+        kind: Kind::OutsideRoots,
+        status: 403,
+        name: "outside-roots",
+        title: "Jobs may not read or write there",
+        hint: "Send the file as the body, or name one under a root; whoever runs the server allows directories and URLs by --root.",
+    },
+    KindEntry {
         kind: Kind::NotFound,
         status: 404,
         name: "not-found",
@@ -94,6 +116,13 @@ pub const TABLE: &[KindEntry] = &[
         name: "unknown-model",
         title: "There is no model of this name",
         hint: "GET /v1/models lists those that there are; without `model`, the first of them answers.",
+    },
+    KindEntry {
+        kind: Kind::UnknownJob,
+        status: 404,
+        name: "unknown-job",
+        title: "There is no job of this id",
+        hint: "GET /v1/jobs lists those that there are; some time after their end they are removed.",
     },
     KindEntry {
         kind: Kind::MethodNotAllowed,
@@ -117,6 +146,13 @@ pub const TABLE: &[KindEntry] = &[
         hint: "Have the registry's alias name the version that is wanted.",
     },
     KindEntry {
+        kind: Kind::NoResult,
+        status: 409,
+        name: "no-result",
+        title: "The job has no result here",
+        hint: "GET the job: its state, its error and its output tell why, and its events tell when it is done.",
+    },
+    KindEntry {
         kind: Kind::TooLarge,
         status: 413,
         name: "too-large",
@@ -128,7 +164,7 @@ pub const TABLE: &[KindEntry] = &[
         status: 415,
         name: "unsupported-media-type",
         title: "The content type is not supported",
-        hint: "Send the header Content-Type: application/json, and the body as it is or in gzip.",
+        hint: "Send one of the content types that the route takes, such as application/json, and the body as it is or in gzip.",
     },
     KindEntry {
         kind: Kind::InvalidRequest,
@@ -237,6 +273,36 @@ impl From<SubmitError> for ApiError {
                 Self::new(Kind::QueueFull, detail).retry_after(retry_after)
             }
             SubmitError::Closed => Self::unavailable(detail),
+        }
+    }
+}
+
+impl From<BatchError> for ApiError {
+    fn from(error: BatchError) -> Self {
+        let detail = error.to_string();
+        match error {
+            BatchError::Read { .. }
+            | BatchError::ReadText { .. }
+            | BatchError::Arrow { .. }
+            | BatchError::LongRow { .. } => Self::new(Kind::MalformedFile, detail),
+            BatchError::NoColumn { .. } | BatchError::NotText { .. } | BatchError::TwiceColumn { .. } => {
+                Self::new(Kind::InvalidRequest, detail).at("/column")
+            }
+            BatchError::ColumnsExist { .. } => {
+                Self::new(Kind::InvalidRequest, detail).at("/overwrite_columns")
+            }
+            BatchError::TwoFormats { .. } => Self::new(Kind::InvalidRequest, detail).at("/output"),
+            BatchError::UnknownFormat(_)
+            | BatchError::Open { .. }
+            | BatchError::EmptyDirectory(_)
+            | BatchError::FileAndDirectory { .. }
+            | BatchError::Output(_) => Self::new(Kind::InvalidRequest, detail).at("/input"),
+            BatchError::AllFailed { .. } => Self::new(Kind::Internal, detail),
+            BatchError::Write { .. }
+            | BatchError::WriteText { .. }
+            | BatchError::Unable { .. }
+            | BatchError::Changed(_)
+            | BatchError::Stopped(_) => Self::unavailable(detail),
         }
     }
 }

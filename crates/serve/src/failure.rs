@@ -6,6 +6,7 @@ use crate::{
     batch::BatchError,
     config::ConfigError,
     http::{server::ListenError, tls::TlsError},
+    jobs::{JobsError, StoreError},
     keys::KeysError,
     logging::LogError,
     metrics::MetricsError,
@@ -46,6 +47,9 @@ pub enum Failure {
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The jobs cannot be kept.
+    #[error(transparent)]
+    Jobs(#[from] JobsError),
     /// Two models have one name.
     #[error("there are two models of the name `{0}`")]
     TwoModels(String),
@@ -120,6 +124,10 @@ impl Failure {
             Self::Config(ConfigError::TwoPlaces { .. }) => {
                 Some("give each model a table [[model]] with `name` and `source`, or none")
             }
+            Self::Jobs(JobsError::Busy(_)) => Some("give each server a directory of its own with --jobs"),
+            Self::Jobs(JobsError::Store(StoreError::Newer { .. })) => {
+                Some("use the version of the program that has written it, or another directory")
+            }
             Self::TwoModels(_) => Some("give each its own with --also NAME=DIR and --model-name NAME"),
             Self::Batch(error) => error.hint(),
             Self::Listen(error) => Some(error.hint()),
@@ -145,6 +153,7 @@ impl Failure {
             | Self::TwoModels(_)
             | Self::Shares { .. }
             | Self::Config(_)
+            | Self::Jobs(JobsError::Root { .. })
             | Self::Log(LogError::Filter { .. }) => EXIT_USAGE,
             Self::Batch(error) if error.is_usage() => EXIT_USAGE,
             _ => EXIT_FAILED,

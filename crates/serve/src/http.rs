@@ -7,5 +7,6 @@ pub mod cors;
 pub mod observe;
 pub mod problem;
 pub mod server;
+pub(crate) mod spool;
 pub mod state;
 pub mod tls;

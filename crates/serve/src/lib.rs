@@ -7,7 +7,7 @@
 //!
 //! - [`scheduler`] feeds the model: a bounded queue, texts that join and leave between steps, no timer.
 //! - [`routes`] is the HTTP API; [`http`] is what is around it: connections, limits, problem documents, request ids.
-//! - [`batch`] restores Parquet files, row group by row group.
+//! - [`batch`] restores Parquet, CSV and JSON-lines files, unit by unit; [`jobs`] does so in the background.
 //! - [`api`] is what the HTTP API takes and gives, as types.
 //! - [`model`] loads a checkpoint directory or the checkpoint built into the binary; [`models`] are those of a server.
 //! - [`keys`] are who may ask; [`cache`] holds what was answered before.
@@ -25,6 +25,7 @@ pub mod config;
 pub mod error;
 pub mod failure;
 pub mod http;
+pub mod jobs;
 pub mod keys;
 mod list;
 pub mod logging;
@@ -34,6 +35,7 @@ pub mod models;
 pub mod progress;
 pub mod routes;
 pub mod scheduler;
+mod served_texts;
 pub mod shutdown;
 #[cfg(test)]
 mod testing;

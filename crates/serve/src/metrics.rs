@@ -40,6 +40,9 @@ const RELOADS: &str = "revertant_model_reloads_total";
 const SHADOW_TEXTS: &str = "revertant_shadow_texts_total";
 const SHADOW_DISTANCE: &str = "revertant_shadow_distance_ratio";
 const MODEL: &str = "revertant_model_info";
+const JOBS: &str = "revertant_jobs";
+const JOB_ROWS: &str = "revertant_job_rows_total";
+const JOB_SECONDS: &str = "revertant_job_duration_seconds";
 
 /// Upper bounds of the buckets of every histogram of seconds.
 const SECONDS: &[f64] =
@@ -50,6 +53,8 @@ const SHARES: &[f64] = &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99
 const RATES: &[f64] = &[0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0];
 /// Upper bounds of the buckets of the histogram of error rates.
 const RATIOS: &[f64] = &[0.0, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
+/// Upper bounds of the buckets of the seconds of jobs: from one to a day.
+const JOB_BUCKETS: &[f64] = &[1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0];
 /// Upper bounds of the buckets of every histogram of sizes: powers of four.
 const SIZES: &[f64] =
     &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0];
@@ -70,6 +75,7 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
         .set_buckets_for_metric(Matcher::Full(SHADOW_DISTANCE.to_owned()), RATIOS)?
         .set_buckets_for_metric(Matcher::Suffix("_confidence_ratio".to_owned()), SHARES)?
         .set_buckets_for_metric(Matcher::Full(EDIT_RATE.to_owned()), RATES)?
+        .set_buckets_for_metric(Matcher::Full(JOB_SECONDS.to_owned()), JOB_BUCKETS)?
         .set_buckets_for_metric(Matcher::Full(STEP_WINDOWS.to_owned()), SIZES)?
         .set_buckets_for_metric(Matcher::Full(STEP_TOKENS.to_owned()), SIZES)?
         .install_recorder()?;
@@ -129,6 +135,9 @@ fn describe() {
         SHADOW_DISTANCE,
         "Character error rate of what a model that only watches made of a text, against what was answered"
     );
+    describe_gauge!(JOBS, "Jobs by state");
+    describe_counter!(JOB_ROWS, "Rows of jobs that are done");
+    describe_histogram!(JOB_SECONDS, "Time that was worked on a job that has ended, by state");
     describe_gauge!(MODEL, "1, with the model and the version as labels");
 }
 
@@ -179,4 +188,19 @@ pub(crate) fn error(kind: &'static str) {
 pub(crate) fn result_cache(is_hit: bool, bytes: u64) {
     counter!(if is_hit { RESULT_CACHE_HITS } else { RESULT_CACHE_MISSES }).increment(1);
     gauge!(RESULT_CACHE_BYTES).set(bytes as f64);
+}
+
+/// How many jobs there are in a state.
+pub(crate) fn jobs(state: &'static str, jobs: u64) {
+    gauge!(JOBS, "state" => state).set(jobs as f64);
+}
+
+/// Rows of jobs that are done.
+pub(crate) fn job_rows(rows: u64) {
+    counter!(JOB_ROWS).increment(rows);
+}
+
+/// A job that has ended, and the time that was worked on it.
+pub(crate) fn job(state: &'static str, seconds: f64) {
+    histogram!(JOB_SECONDS, "state" => state).record(seconds);
 }

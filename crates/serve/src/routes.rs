@@ -6,11 +6,13 @@ mod corrupt;
 mod docs;
 mod following;
 mod health;
+mod jobs;
 mod metrics;
 mod models;
 mod problems;
 mod restore;
 mod stream;
+mod tables;
 mod ws;
 
 use axum::{
@@ -55,6 +57,10 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(restore::restore))
         .routes(routes!(stream::stream))
         .routes(routes!(batch::batch))
+        .routes(routes!(jobs::create::create, jobs::list))
+        .routes(routes!(jobs::job, jobs::end))
+        .routes(routes!(jobs::events::events))
+        .routes(routes!(jobs::result::result))
         .routes(routes!(ws::ws))
         .routes(routes!(chat::chat))
         .routes(routes!(corrupt::corrupt))

@@ -31,7 +31,7 @@ use client as remote;
 pub use fetch::{Fetcher, open};
 pub use list::{Object, is_directory, object, objects};
 pub use location::{Location, ObjectUrl, Scheme};
-pub use output::{Output, write_whole};
+pub use output::{Output, upload_file, write_whole};
 
 pub(crate) use footer::footer;
 pub(crate) use output::{check_replaceable, upload_directory};

@@ -208,3 +208,17 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), IoError> {
         }
     }
 }
+
+/// Uploads a file to a URL; an object of that name is replaced, as a whole.
+///
+/// # Errors
+/// If `url` is no URL of an object, the file cannot be read, or the store refuses.
+pub fn upload_file(local: &Path, url: &Path) -> Result<(), IoError> {
+    match Location::of(url)? {
+        Location::Remote(url) if !url.key.is_empty() => remote::upload(local, &url),
+        _ => Err(IoError::Url {
+            url: url.display().to_string(),
+            message: "it names no object; write SCHEME://BUCKET/KEY".to_owned(),
+        }),
+    }
+}

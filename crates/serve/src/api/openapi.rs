@@ -26,6 +26,7 @@ use crate::http::problem::{MEDIA_TYPE, ProblemBody};
     components(schemas(PieceBody, DoneBody)),
     tags(
         (name = "restore", description = "Corrupted texts in, restored ones out, with edits and confidences"),
+        (name = "jobs", description = "Files restored in the background"),
         (name = "corrupt", description = "The channel that models learn to undo"),
         (name = "models", description = "What restores"),
         (name = "operations", description = "Health, metrics, descriptions"),

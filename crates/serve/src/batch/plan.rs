@@ -17,7 +17,7 @@ pub(super) const NEW_COLUMNS: [&str; 4] = ["restored", "edits", "confidence", "e
 
 /// Where a column of the output comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
+pub(super) enum Source {
     /// This column of the input.
     Input(usize),
     /// This one of the new columns.
@@ -47,21 +47,8 @@ impl Plan {
         path: &Path,
     ) -> Result<Self, BatchError> {
         let text = text_column(schema, column, path)?;
-        let taken: Vec<&str> =
-            NEW_COLUMNS.into_iter().filter(|name| schema.column_with_name(name).is_some()).collect();
-        if existing == ExistingColumns::Refuse && !taken.is_empty() {
-            let noun = if taken.len() == 1 { "the column" } else { "the columns" };
-            let columns = format!("{noun} {}", list(taken));
-            return Err(BatchError::ColumnsExist { path: path.to_path_buf(), columns });
-        }
-        let mut sources: Vec<Source> =
-            schema.fields().iter().enumerate().map(|(index, _)| Source::Input(index)).collect();
-        for (new, name) in NEW_COLUMNS.iter().enumerate() {
-            match schema.column_with_name(name) {
-                Some((index, _)) => sources[index] = Source::New(new),
-                None => sources.push(Source::New(new)),
-            }
-        }
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let sources = sources(&names, existing, path)?;
         let new = new_fields();
         let fields: Fields = sources
             .iter()
@@ -88,6 +75,38 @@ impl Plan {
     }
 }
 
+/// The columns of the output of an input with the columns `names`.
+///
+/// # Errors
+///
+/// Where a new column is there already and is to stay.
+pub(super) fn sources(
+    names: &[&str],
+    existing: ExistingColumns,
+    path: &Path,
+) -> Result<Vec<Source>, BatchError> {
+    let taken: Vec<&str> = NEW_COLUMNS.into_iter().filter(|name| names.contains(name)).collect();
+    refuse_taken(&taken, existing, path)?;
+    let mut sources: Vec<Source> = (0..names.len()).map(Source::Input).collect();
+    for (new, name) in NEW_COLUMNS.iter().enumerate() {
+        match names.iter().position(|taken| taken == name) {
+            Some(index) => sources[index] = Source::New(new),
+            None => sources.push(Source::New(new)),
+        }
+    }
+    Ok(sources)
+}
+
+/// Stops where new columns are there already, unless they are to be replaced.
+pub(super) fn refuse_taken(taken: &[&str], existing: ExistingColumns, path: &Path) -> Result<(), BatchError> {
+    if existing == ExistingColumns::Overwrite || taken.is_empty() {
+        return Ok(());
+    }
+    let noun = if taken.len() == 1 { "the column" } else { "the columns" };
+    let columns = format!("{noun} {}", list(taken.iter().copied()));
+    Err(BatchError::ColumnsExist { path: path.to_path_buf(), columns })
+}
+
 /// Fields of the struct in the list `edits`.
 pub(super) fn edit_fields() -> Fields {
     Fields::from(vec![
@@ -109,20 +128,28 @@ fn new_fields() -> Fields {
 }
 
 fn text_column(schema: &Schema, column: &str, path: &Path) -> Result<usize, BatchError> {
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let index = only_column(&names, column, path)?;
+    let field = schema.field(index);
+    if !is_text(field.data_type()) {
+        let texts = schema.fields().iter().filter(|field| is_text(field.data_type()));
+        let columns = list(texts.map(|field| field.name().as_str()));
+        let (found, path) = (field.data_type().to_string(), path.to_path_buf());
+        return Err(BatchError::NotText { path, column: column.to_owned(), found, columns });
+    }
+    Ok(index)
+}
+
+/// Which of the columns `names` is called `column`.
+pub(super) fn only_column(names: &[&str], column: &str, path: &Path) -> Result<usize, BatchError> {
     let path = || path.to_path_buf();
-    let mut found = schema.fields().iter().enumerate().filter(|(_, field)| field.name() == column);
-    let Some((index, field)) = found.next() else {
-        let columns = list(schema.fields().iter().map(|field| field.name().as_str()));
+    let mut found = names.iter().enumerate().filter(|(_, name)| **name == column);
+    let Some((index, _)) = found.next() else {
+        let columns = list(names.iter().copied());
         return Err(BatchError::NoColumn { path: path(), column: column.to_owned(), columns });
     };
     if found.next().is_some() {
         return Err(BatchError::TwiceColumn { path: path(), column: column.to_owned() });
-    }
-    if !is_text(field.data_type()) {
-        let texts = schema.fields().iter().filter(|field| is_text(field.data_type()));
-        let columns = list(texts.map(|field| field.name().as_str()));
-        let found = field.data_type().to_string();
-        return Err(BatchError::NotText { path: path(), column: column.to_owned(), found, columns });
     }
     Ok(index)
 }

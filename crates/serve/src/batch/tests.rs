@@ -1,5 +1,8 @@
 //! Rows that the model fails on, and stopping, with a model that fails on command.
 
+mod resumed;
+mod text_files;
+
 use std::{
     fs::File,
     path::{Path, PathBuf},
@@ -11,6 +14,7 @@ use arrow::{
     compute::concat_batches,
 };
 use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
+use restorer::RestoreOptions;
 use tempfile::{TempDir, tempdir};
 
 use super::*;
@@ -48,8 +52,13 @@ fn home(texts: &[Option<&str>]) -> (TempDir, PathBuf, PathBuf) {
     (home, input, output)
 }
 
+fn of(model: &Script) -> ModelTexts<'_> {
+    ModelTexts { model, options: RestoreOptions::default(), batch_tokens: 8192 }
+}
+
 fn restore(input: &Path, output: &Path, watch: &mut Watcher) -> Result<Summary, BatchError> {
-    restore_paths(input, output, &Script::default(), &BatchSettings::default(), watch)
+    let model = Script::default();
+    restore_paths(input, output, &of(&model), &BatchSettings::default(), watch)
 }
 
 #[test]

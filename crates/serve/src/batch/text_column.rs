@@ -17,6 +17,7 @@ pub(super) fn is_text(data_type: &DataType) -> bool {
 }
 
 /// A column of texts.
+#[derive(Debug)]
 pub(super) enum TextColumn {
     Utf8(StringArray),
     Large(LargeStringArray),

@@ -9,7 +9,7 @@ use signal_hook::{
 };
 
 use crate::{
-    batch::{BatchSettings, ExistingColumns, restore_paths},
+    batch::{BatchSettings, ExistingColumns, ModelTexts, restore_paths},
     cli::BatchArgs,
     failure::{EXIT_FAILED, Failure},
     progress::Progress,
@@ -21,11 +21,12 @@ use super::load_model;
 pub(super) fn run(args: BatchArgs) -> Result<(), Failure> {
     let stop = stop_on_signal()?;
     let model = load_model(&args.model)?;
-    let existing = if args.overwrite_columns { ExistingColumns::Overwrite } else { ExistingColumns::Refuse };
+    let existing = ExistingColumns::overwritten(args.overwrite_columns);
+    let settings = BatchSettings { column: args.column, existing };
     let options = RestoreOptions::from(&args.options);
-    let settings = BatchSettings { column: args.column, existing, options, batch_tokens: args.batch_tokens };
+    let texts = ModelTexts { model: model.as_ref(), options, batch_tokens: args.batch_tokens };
     let mut progress = Progress::new(stop);
-    let summary = restore_paths(&args.input, &args.output, model.as_ref(), &settings, &mut progress)?;
+    let summary = restore_paths(&args.input, &args.output, &texts, &settings, &mut progress)?;
     progress.finish(&format!("{}: {summary}", args.output.display()));
     Ok(())
 }

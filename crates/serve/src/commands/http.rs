@@ -3,7 +3,7 @@
 use std::{collections::HashSet, io::Write, path::Path, time::Duration};
 
 use futures_util::FutureExt;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{net::TcpListener, runtime::Handle, sync::oneshot};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
         state::{AppState, Parts, RequestLimits},
         tls::acceptor,
     },
+    jobs::{JobLimits, Jobs},
     keys::{AddressRate, Keys},
     metrics,
     model::ModelError,
@@ -50,6 +51,8 @@ async fn http(args: &HttpArgs) -> Result<(), Failure> {
     let pair = args.tls_certificate.as_deref().zip(args.tls_key.as_deref());
     let tls = pair.map(|(certificate, key)| acceptor(certificate, key)).transpose()?;
     let models = declared(args)?;
+    let jobs = args.jobs.as_deref().map(|directory| Jobs::open(directory, &args.roots, job_limits(args)));
+    let jobs = jobs.transpose()?;
     let listener = listen(&args.listen).await?;
     let state = AppState::from(Parts {
         models,
@@ -60,6 +63,10 @@ async fn http(args: &HttpArgs) -> Result<(), Failure> {
         metrics: metrics::install()?,
         limits: request_limits(args),
     });
+    if let Some(jobs) = jobs {
+        jobs.start(&state, &Handle::current()).map_err(Failure::system("start the jobs"))?;
+        state.take_jobs(jobs);
+    }
     serve_until_signal(args, listener, tls, state, signals).await
 }
 
@@ -166,7 +173,11 @@ async fn drain(
     let finished = async {
         draining.finish().await;
         // The engine has nothing left to do but to end.
-        let ended = tokio::task::spawn_blocking(move || state.models().drain()).await;
+        let ended = tokio::task::spawn_blocking(move || {
+            state.jobs().inspect(|jobs| jobs.join());
+            state.models().drain();
+        })
+        .await;
         ended.map_err(|error| Failure::system("end the engine")(error.into()))
     };
     let cut = tokio::select! {
@@ -201,9 +212,15 @@ fn queue_limits(args: &HttpArgs) -> Limits {
     }
 }
 
+fn job_limits(args: &HttpArgs) -> JobLimits {
+    let kept = Duration::from_hours(24).saturating_mul(u32::try_from(args.jobs_days).unwrap_or(u32::MAX));
+    JobLimits { at_once: args.jobs_at_once, waiting: args.queue_jobs, kept }
+}
+
 fn request_limits(args: &HttpArgs) -> RequestLimits {
     RequestLimits {
         body_bytes: args.max_body_bytes,
+        upload_bytes: args.max_upload_bytes,
         body_time: args.body_seconds.0,
         answer_time: args.request_seconds.0,
     }

@@ -41,6 +41,8 @@ const ADMIN: [&str; 1] = ["/rollback"];
 pub(crate) async fn guard(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_open = OPEN.contains(&path) || OPEN_UNDER.iter().any(|under| path.starts_with(under));
+    // Without keys everybody may do everything.
+    let mut role = Role::Admin;
     let client = match state.keys() {
         None => {
             let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
@@ -56,13 +58,17 @@ pub(crate) async fn guard(State(state): State<AppState>, mut request: Request, n
             let key = presented(request.headers()).and_then(|key| keys.find(key).ok_or_else(unknown));
             let needed =
                 if ADMIN.iter().any(|end| path.ends_with(end)) { Role::Admin } else { Role::Restore };
-            match key.and_then(|key| admitted(key, needed)) {
-                Ok(client) => Some(client),
+            match key.and_then(|key| Ok((admitted(key, needed)?, key.role()))) {
+                Ok((client, of_key)) => {
+                    role = of_key;
+                    Some(client)
+                }
                 Err(error) => return refused(error),
             }
         }
     };
     request.extensions_mut().insert(client.unwrap_or_default());
+    request.extensions_mut().insert(role);
     next.run(request).await
 }
 

@@ -73,7 +73,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 }
 
 /// What serde says, with the nearest of the known keys where one was not known.
-fn explained(said: &str) -> String {
+pub(crate) fn explained(said: &str) -> String {
     let said = said.rsplit_once(" at line ").map_or(said, |(said, _place)| said);
     let Some(rest) = said.strip_prefix("unknown field `") else { return said.to_owned() };
     let Some((key, known)) = rest.split_once("`, expected ") else { return said.to_owned() };
@@ -156,7 +156,36 @@ async fn read(body: Body, headers: &HeaderMap, limits: &RequestLimits) -> Result
     }
 }
 
-async fn discard(body: &mut Body, most: usize) {
+/// The next piece of a body; none after the last.
+///
+/// # Errors
+///
+/// 400 where the body breaks off, 408 where nothing comes for long.
+pub(crate) async fn frame_in_time(
+    body: &mut Body,
+    limits: &RequestLimits,
+) -> Result<Option<Bytes>, ApiError> {
+    loop {
+        match tokio::time::timeout(limits.body_time, body.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+            Ok(None) => return Ok(None),
+            Ok(Some(Err(error))) => {
+                return Err(ApiError::new(Kind::MalformedBody, format!("the body broke off: {error}")));
+            }
+            Err(_late) => {
+                let detail = format!("nothing came for {:?}", limits.body_time);
+                return Err(ApiError::new(Kind::BodyTimeout, detail));
+            }
+        }
+    }
+}
+
+/// Reads on over a limit for a while, so that the client sees the answer.
+pub(crate) async fn discard(body: &mut Body, most: usize) {
     let rest = async {
         let mut left = most;
         while let Some(Ok(frame)) = body.frame().await {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::{
     cache::ResultCache,
+    jobs::Jobs,
     keys::{AddressRate, Keys},
     models::Models,
 };
@@ -21,6 +22,8 @@ use crate::{
 pub struct RequestLimits {
     /// Bytes of a body.
     pub body_bytes: usize,
+    /// Bytes of a file that is sent as a body.
+    pub upload_bytes: usize,
     /// Time for a body to arrive.
     pub body_time: Duration,
     /// Time from the whole body to the answer.
@@ -30,6 +33,8 @@ pub struct RequestLimits {
 impl RequestLimits {
     /// [`RequestLimits::body_bytes`] unless told otherwise.
     pub const DEFAULT_BODY_BYTES: usize = 1 << 20;
+    /// [`RequestLimits::upload_bytes`] unless told otherwise.
+    pub const DEFAULT_UPLOAD_BYTES: usize = 1 << 30;
     /// [`RequestLimits::body_time`] unless told otherwise.
     pub const DEFAULT_BODY_TIME: Duration = Duration::from_secs(30);
     /// [`RequestLimits::answer_time`] unless told otherwise.
@@ -40,6 +45,7 @@ impl Default for RequestLimits {
     fn default() -> Self {
         Self {
             body_bytes: Self::DEFAULT_BODY_BYTES,
+            upload_bytes: Self::DEFAULT_UPLOAD_BYTES,
             body_time: Self::DEFAULT_BODY_TIME,
             answer_time: Self::DEFAULT_ANSWER_TIME,
         }
@@ -69,11 +75,13 @@ pub struct Parts {
 struct Inner {
     parts: Parts,
     draining: AtomicBool,
+    jobs: OnceLock<Jobs>,
 }
 
 impl From<Parts> for AppState {
     fn from(parts: Parts) -> Self {
-        Self(Arc::new(Inner { parts, draining: AtomicBool::new(false) }))
+        let (draining, jobs) = (AtomicBool::new(false), OnceLock::new());
+        Self(Arc::new(Inner { parts, draining, jobs }))
     }
 }
 
@@ -108,9 +116,23 @@ impl AppState {
         &self.0.parts.limits
     }
 
-    /// From now on the server is not ready.
+    /// The jobs, where the server takes any.
+    pub fn jobs(&self) -> Option<&Jobs> {
+        self.0.jobs.get()
+    }
+
+    /// From now on the server takes jobs.
+    pub fn take_jobs(&self, jobs: Jobs) {
+        // It is done once, at the start.
+        let _taken = self.0.jobs.set(jobs);
+    }
+
+    /// From now on the server is not ready, and jobs wait until it is started again.
     pub fn start_draining(&self) {
         self.0.draining.store(true, Ordering::Relaxed);
+        if let Some(jobs) = self.jobs() {
+            jobs.stop();
+        }
     }
 
     /// Whether the server drains.

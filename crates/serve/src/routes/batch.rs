@@ -1,4 +1,4 @@
-//! `POST /v1/restore/batch`: lines of JSON in, lines of JSON out, both as they come.
+//! `POST /v1/restore/batch`: lines of JSON in, lines of JSON out, both as they come; tables by their content type.
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use crate::{
     api::{
         answer::RestorationBody,
+        file_options::FileOptions,
         request::{Asked, RestoreBody},
         values::Urgency,
     },
@@ -35,6 +36,7 @@ use crate::{
 use super::{
     following::answering,
     restore::{answer, in_time},
+    tables::{self, TableFormat},
 };
 
 /// Media type of lines of JSON.
@@ -44,23 +46,45 @@ const LINES_UNDER_WAY: usize = 64;
 /// Longest time until a line that found no room is queued again.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// Restore lines of JSON.
+/// Restore lines of JSON, or a table.
 ///
 /// Each line is an object as `/v1/restore` takes it, with one `text`; each becomes a line of the answer, in order, while the rest is still
 /// being sent. A line that cannot be restored is answered by its `error`, and the others go on. What is read is bounded: send and receive
 /// at the same time. Lines are `bulk` unless they say otherwise.
+///
+/// By content type the body is an Arrow stream, answered record batch by record batch, or a Parquet file, answered once all of it is there: with
+/// the columns `restored`, `edits`, `confidence` and `error`, and options in the query. What goes wrong once the answer has begun breaks it off.
 #[utoipa::path(
     post,
     path = "/v1/restore/batch",
     tag = "restore",
-    request_body(content = ref("#/components/schemas/TextBody"), description = "Lines, each one of these", content_type = "application/x-ndjson"),
-    responses((status = 200, description = "Lines, one for each that was sent", body = LineBody, content_type = "application/x-ndjson")),
+    params(FileOptions),
+    request_body(
+        description = "Lines, each one of these, or a table",
+        content(
+            (ref("#/components/schemas/TextBody") = "application/x-ndjson"),
+            (Vec<u8> = "application/vnd.apache.arrow.stream"),
+            (Vec<u8> = "application/vnd.apache.parquet"),
+        ),
+    ),
+    responses((
+        status = 200,
+        description = "Lines, one for each that was sent, or the table with its new columns",
+        content(
+            (LineBody = "application/x-ndjson"),
+            (Vec<u8> = "application/vnd.apache.arrow.stream"),
+            (Vec<u8> = "application/vnd.apache.parquet"),
+        ),
+    )),
 )]
 pub(crate) async fn batch(
     State(state): State<AppState>,
     Extension(client): Extension<Client>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    if let Some(format) = TableFormat::of_media_type(&essence(request.headers())?) {
+        return tables::restore(state, client, format, request).await;
+    }
     let (parts, body) = request.into_parts();
     require_lines(&parts.headers)?;
     let (lines, answers) = mpsc::channel(LINES_UNDER_WAY);
@@ -79,7 +103,9 @@ fn require_lines(headers: &HeaderMap) -> Result<(), ApiError> {
     if ["application/x-ndjson", "application/ndjson", "application/jsonl"].contains(&essence.as_str()) {
         return Ok(());
     }
-    let detail = format!("the content type is `{essence}`; lines of JSON are `{NDJSON}`");
+    let detail = format!(
+        "the content type is `{essence}`; lines of JSON are `{NDJSON}`, tables Arrow streams or Parquet"
+    );
     Err(ApiError::new(Kind::UnsupportedMediaType, detail))
 }
 

@@ -21,7 +21,7 @@ use crate::{
 use super::following::{Followed, Following, answering};
 
 /// Time without an event after which a comment is sent, so that nobody between takes the connection for dead.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Restore one text and send its pieces as server-sent events.
 ///

@@ -84,11 +84,12 @@ fn paths_that_do_not_fit_are_named() {
     std::fs::create_dir(&empty).unwrap();
     let nowhere = Path::new("/nowhere/in.parquet");
     for (from, to, status, words) in [
-        (text.as_path(), output.as_path(), 2, "in.csv does not end in .parquet"),
-        (&input, &text, 2, "in.csv does not end in .parquet"),
+        (text.as_path(), output.as_path(), 2, "are of two formats"),
+        (&input, &text, 2, "are of two formats"),
+        (&input, Path::new("out.txt"), 2, "out.txt does not end in .parquet, .csv"),
         (&input, &empty, 2, "is a directory"),
         (&empty, &input, 2, "is a directory"),
-        (&empty, &output, 1, "holds no .parquet file"),
+        (&empty, &output, 1, "holds no .parquet, .csv, .tsv, .jsonl or .ndjson file"),
         (nowhere, &output, 1, "/nowhere/in.parquet"),
         (&input, nowhere, 1, "/nowhere/in.parquet"),
     ] {
