@@ -40,7 +40,7 @@ impl Traced {
 
     /// The request was answered with this status.
     pub(crate) fn end(&self, status: u16) {
-        self.span.record("http.response.status_code", status);
+        self.span.record("http.response.status_code", i64::from(status));
     }
 }
 
