@@ -82,14 +82,26 @@ fn a_checkpoint_is_calibrated_on_other_pairs_and_says_what_that_changed() {
     let threshold = |json: &RestorerJson| json.calibration.unwrap().said(f64::from(json.min_confidence));
     assert!((threshold(&now) - threshold(&said)).abs() < 1e-3);
     assert!(now.text_calibration.is_some());
+    let profile = now.profile.clone().unwrap();
+    assert!(profile.texts() > 0.0 && profile.confidence.iter().sum::<f64>() == profile.texts());
     let known = RestorerJson {
         calibration: said.calibration,
         text_calibration: said.text_calibration,
         min_confidence: said.min_confidence,
-        ..now
+        profile: said.profile.clone(),
+        ..now.clone()
     };
     assert_eq!(known, said, "all else is as it was");
     assert_eq!(std::fs::read(run.join("model.safetensors")).unwrap(), before);
+    // How texts are distributed can be learned alone, from other pairs.
+    workspace
+        .finetune("calibrate")
+        .args(["--model", "run", "--pairs", "pairs/valid", "--limit", "3", "--profile-only"])
+        .assert()
+        .success();
+    let of_three = json(&run);
+    assert!((of_three.profile.as_ref().unwrap().texts() - 3.0).abs() < 1e-9);
+    assert_eq!(RestorerJson { profile: now.profile.clone(), ..of_three }, now);
 
     let metrics = workspace.path("metrics.json");
     workspace
