@@ -105,7 +105,7 @@ mod tests {
             ("min_confidence=2", "from 0 to 1"),
             ("max_rounds=x", "from 1 to 16"),
             ("colunm=a", "did you mean `column`?"),
-            ("overwrite_columns=maybe", "bool"),
+            ("overwrite_columns=maybe", "`true` or `false`"),
         ] {
             let error = of(query).unwrap_err();
             assert!(error.detail.contains(words), "{query}: {}", error.detail);

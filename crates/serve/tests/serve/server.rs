@@ -30,7 +30,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `serve http` with the tiny checkpoint on a free port, and waits until it listens.
+    /// Starts `serve http` with the tiny checkpoint on a free port, and waits until it is ready.
     pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = Command::new(SERVE)
             .args(["http", "--listen", "127.0.0.1:0", "--log-format", "json"])
@@ -44,9 +44,10 @@ impl Server {
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (found, address) = mpsc::channel();
         let log = std::thread::spawn(move || {
-            let mut log = String::new();
+            let (mut log, mut address) = (String::new(), None);
             for line in lines.map_while(Result::ok) {
-                if let Some(address) = listening(&line) {
+                address = listening(&line).or(address);
+                if let Some(address) = address.filter(|_| is_ready(&line)) {
                     let _not_waited_for = found.send(address);
                 }
                 log.push_str(&line);
@@ -138,6 +139,11 @@ impl Drop for Server {
         let _ended = self.child.kill();
         let _ended = self.child.wait();
     }
+}
+
+/// It listens before its model is loaded.
+fn is_ready(line: &str) -> bool {
+    serde_json::from_str::<Value>(line).is_ok_and(|line| line["message"] == "ready")
 }
 
 fn listening(line: &str) -> Option<SocketAddr> {
