@@ -118,6 +118,23 @@ def test_versions_change_under_load_without_an_error(programs, versions):
         assert (status, problem["type"]) == (404, "/problems/unknown-model") and "problem" in kind
 
 
+def test_only_an_admin_goes_back(programs, tmp_path):
+    keys, secrets = tmp_path / "keys.toml", {}
+    for role in ["restore", "admin"]:
+        made = subprocess.run(
+            [programs / "serve", "key", role, "--role", role], capture_output=True, text=True, check=True
+        )
+        secrets[role] = {"authorization": "Bearer rvt_" + made.stderr.split("rvt_")[1].split()[0]}
+        keys.write_text((keys.read_text() if keys.exists() else "") + made.stdout)
+    with server(programs, "--model", MODELS / "tagger", "--keys", keys) as address:
+        path = "/v1/models/default/rollback"
+        found = {role: ask(address, path, b"", headers) for role, headers in secrets.items()}
+        kinds = {role: (status, problem["type"]) for role, (status, _, problem) in found.items()}
+        assert kinds["restore"] == (403, "/problems/forbidden")
+        assert kinds["admin"] == (409, "/problems/no-previous-version")
+        assert ask(address, path, b"")[0] == 401
+
+
 def test_golden_texts_decide_what_is_served(programs, versions, tmp_path):
     golden = tmp_path / "golden.jsonl"
     restored = subprocess.run(
