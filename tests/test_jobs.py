@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pyarrow as pa
 import pyarrow.ipc
@@ -120,10 +120,10 @@ def address(programs, home):
         yield address
 
 
-def restored(address, rows):
+def restored(address, rows, **options):
     """What `/v1/restore` answers for the texts."""
     given = [text for text in texts(rows) if text is not None]
-    status, _, answer = ask(address, "/v1/restore", {"texts": given})
+    status, _, answer = ask(address, "/v1/restore", {"texts": given} | options)
     assert status == 200, answer
     answers = iter(answer["results"])
     return [None if text is None else next(answers) for text in texts(rows)]
@@ -200,6 +200,19 @@ def test_lines_and_cells_come_back_as_they_were(address):
     assert [edit["start"] for edit in json.loads(found[0]["edits"])] == [edit["start"] for edit in expected["edits"]]
 
 
+def test_a_file_is_decoded_as_it_was_asked_for(address):
+    """As a job and as a table, to what a request of the same options is answered."""
+    rows, options = 20, {"decoding": "channel", "num_beams": 1}
+    expected = restored(address, rows, **options)
+    assert expected != restored(address, rows)
+    query = urlencode(options)
+    job = ended(address, start(address, parquet(rows), f"/v1/jobs?{query}", content_type=PARQUET))
+    found = pq.read_table(io.BytesIO(fetch(address, job["links"]["result"])[2]))
+    assert_restored(found.to_pydict(), expected)
+    status, _, answer = fetch(address, f"/v1/restore/batch?{query}", parquet(rows), content_type=PARQUET)
+    assert status == 200 and pq.read_table(io.BytesIO(answer)).equals(found)
+
+
 def test_what_cannot_be_a_job_is_told_at_once(address, home):
     """With the kinds of problem of any other request, and nothing stays of it."""
     whole = parquet(10)
@@ -210,6 +223,9 @@ def test_what_cannot_be_a_job_is_told_at_once(address, home):
         (whole, "/v1/jobs?column=id", PARQUET, (422, "invalid-request", "/column")),
         (b"a,b\n", "/v1/jobs", "text/csv", (422, "invalid-request", "/column")),
         (b"corrupted,error\n", "/v1/jobs", "text/csv", (422, "invalid-request", "/overwrite_columns")),
+        (whole, "/v1/jobs?decoding=greedy", PARQUET, (422, "invalid-request", "/decoding")),
+        (whole, "/v1/restore/batch?decoding=edits", PARQUET, (422, "invalid-request", "/decoding")),
+        (b'{"input": "a.csv", "num_beams": 0}', "/v1/jobs", "application/json", (422, "invalid-request", "/num_beams")),
         (whole, "/v1/jobs?model=none", PARQUET, (404, "unknown-model", "/model")),
         (whole, "/v1/jobs?colum=a", PARQUET, (422, "invalid-request", None)),
         (whole, "/v1/jobs", "text/plain", (415, "unsupported-media-type", None)),

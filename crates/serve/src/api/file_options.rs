@@ -4,16 +4,25 @@ use std::str::FromStr;
 
 use axum::{extract::Query, http::Uri};
 use serde::{Deserialize, Deserializer, de::Error as _};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
-use restorer::{Priority, RestoreOptions};
+use restorer::{ModelInfo, Priority, RestoreOptions};
 
-use super::values::{Probability, Rounds};
+use super::{
+    decode::DecodeOptions,
+    values::{Beams, Method, Probability, Rounds},
+};
 use crate::{
     batch::{BatchSettings, DEFAULT_COLUMN, ExistingColumns},
     error::{ApiError, Kind},
     http::body::explained,
+    models::Models,
 };
+
+/// The bytes of a file, as its content type says.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub(crate) struct FileBytes(#[expect(dead_code, reason = "only described")] Vec<u8>);
 
 /// How a file is restored; what is left out is the model's own choice.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, IntoParams)]
@@ -37,6 +46,13 @@ pub(crate) struct FileOptions {
     #[param(value_type = Option<u64>, minimum = 1, maximum = 16, required = false)]
     #[serde(default, deserialize_with = "parsed")]
     pub(crate) max_rounds: Option<Rounds>,
+    /// Of tables: how the model decodes; its own way unless given. `/v1/models` says which ways it knows.
+    #[param(inline, required = false)]
+    pub(crate) decoding: Option<Method>,
+    /// Of tables: hypotheses that a search keeps: of `beam` 4 unless given, of `channel` the model's own number.
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 256, required = false)]
+    #[serde(default, deserialize_with = "parsed")]
+    pub(crate) num_beams: Option<Beams>,
 }
 
 impl FileOptions {
@@ -65,8 +81,31 @@ impl FileOptions {
         }
     }
 
-    /// How texts are restored: after those that somebody waits for.
-    pub(crate) fn options(&self) -> RestoreOptions {
+    /// How texts are restored with `model`: after those that somebody waits for.
+    ///
+    /// # Errors
+    ///
+    /// Where the model does not decode that way.
+    pub(crate) fn options(&self, name: &str, model: &ModelInfo) -> Result<RestoreOptions, ApiError> {
+        Ok(RestoreOptions { num_beams: self.decode().settle(name, model)?, ..self.without_model() })
+    }
+
+    /// The same with a model that is still loaded, which only a way to decode has to wait for.
+    pub(crate) fn options_with(&self, models: &Models) -> Result<RestoreOptions, ApiError> {
+        match models.get(self.model.as_deref()) {
+            Ok(model) => self.options(model.name(), model.info()),
+            Err(error) if error.kind == Kind::UnknownModel || self.decode() != DecodeOptions::default() => {
+                Err(error)
+            }
+            Err(_not_yet) => Ok(self.without_model()),
+        }
+    }
+
+    fn decode(&self) -> DecodeOptions {
+        DecodeOptions::new(self.decoding, self.num_beams)
+    }
+
+    fn without_model(&self) -> RestoreOptions {
         RestoreOptions {
             min_confidence: self.min_confidence.map(|probability| probability.0),
             max_rounds: self.max_rounds.map(Rounds::get),
@@ -95,15 +134,19 @@ mod tests {
     #[test]
     fn options_are_read_and_checked_like_those_of_json() {
         let options =
-            of("column=a%20b&overwrite_columns=true&min_confidence=0.5&max_rounds=3&model=m").unwrap();
+            of("column=a%20b&overwrite_columns=true&min_confidence=0.5&max_rounds=3&model=m&decoding=beam&num_beams=8")
+                .unwrap();
         assert_eq!(options.settings().column, "a b");
         assert_eq!(options.settings().existing, ExistingColumns::Overwrite);
-        let restore = options.options();
+        assert_eq!(options.decode(), DecodeOptions::new(Some(Method::Beam), "8".parse().ok()));
+        let restore = options.without_model();
         assert_eq!((restore.min_confidence, restore.max_rounds), (Some(0.5), Some(3)));
         assert_eq!(of("").unwrap(), FileOptions::default());
         for (query, words) in [
             ("min_confidence=2", "from 0 to 1"),
             ("max_rounds=x", "from 1 to 16"),
+            ("num_beams=257", "from 1 to 256"),
+            ("decoding=magic", "unknown variant `magic`"),
             ("colunm=a", "did you mean `column`?"),
             ("overwrite_columns=maybe", "`true` or `false`"),
         ] {

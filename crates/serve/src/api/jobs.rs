@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::{
     file_options::FileOptions,
-    values::{Probability, Rounds},
+    values::{Beams, Method, Probability, Rounds},
 };
 use crate::jobs::{Job, Progress, Source, State};
 
@@ -31,6 +31,12 @@ pub(crate) struct JobRequest {
     /// Restore the restored text again, up to this many rounds.
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 16)]
     pub(crate) max_rounds: Option<Rounds>,
+    /// How the model decodes; its own way unless given. `/v1/models` says which ways it knows.
+    #[schema(inline)]
+    pub(crate) decoding: Option<Method>,
+    /// Hypotheses that a search keeps: of `beam` 4 unless given, of `channel` the model's own number.
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 256)]
+    pub(crate) num_beams: Option<Beams>,
 }
 
 impl JobRequest {
@@ -42,6 +48,8 @@ impl JobRequest {
             model: self.model.clone(),
             min_confidence: self.min_confidence,
             max_rounds: self.max_rounds,
+            decoding: self.decoding,
+            num_beams: self.num_beams,
         }
     }
 }

@@ -3,23 +3,18 @@
 use std::{ops::Range, time::Duration};
 
 use corruptor::OffsetUnit;
-use restorer::{Decoding, ModelInfo, RestoreOptions, RestoreRequest};
+use restorer::{ModelInfo, RestoreOptions, RestoreRequest};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{
-    error::{ApiError, Kind},
-    list::list,
-};
+use crate::error::{ApiError, Kind};
 
 use super::{
+    decode::DecodeOptions,
     protect::protected,
     values::{Alternatives, Beams, DeadlineMs, Method, Offsets, Probability, Rounds, Urgency},
 };
-
-/// Hypotheses of a search by `beam` unless a request says otherwise.
-const DEFAULT_BEAMS: usize = 4;
 
 /// Texts to restore, and how; what is left out, or null, is the model's own choice.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
@@ -75,7 +70,7 @@ pub(crate) struct Asked {
     /// Time in which the answer is of use.
     pub(crate) deadline: Option<Duration>,
     /// How the model has to decode.
-    decoding: Option<Decoding>,
+    decode: DecodeOptions,
 }
 
 impl Asked {
@@ -85,39 +80,11 @@ impl Asked {
     ///
     /// Where the model cannot do it that way.
     pub(crate) fn settle(&mut self, name: &str, model: &ModelInfo) -> Result<(), ApiError> {
-        let num_beams = self.requests.first().and_then(|request| request.options.num_beams);
-        let beams = decode_with(self.decoding, num_beams, &model.decodings).map_err(|(at, detail)| {
-            ApiError::new(Kind::InvalidRequest, format!("the model `{name}` {detail}")).at(at)
-        })?;
+        let num_beams = self.decode.settle(name, model)?;
         for request in &mut self.requests {
-            request.options.num_beams = beams;
+            request.options.num_beams = num_beams;
         }
         Ok(())
-    }
-}
-
-/// The hypotheses that a model keeps which knows `known` ways to decode; else the pointer to what does not fit, and why.
-fn decode_with(
-    decoding: Option<Decoding>,
-    num_beams: Option<usize>,
-    known: &[Decoding],
-) -> Result<Option<usize>, (&'static str, String)> {
-    let name = |decoding: &Decoding| format!("{decoding:?}").to_lowercase();
-    if let Some(wanted) = decoding.filter(|wanted| !known.contains(wanted)) {
-        let known: Vec<String> = known.iter().map(name).collect();
-        let known = list(known.iter().map(String::as_str));
-        return Err(("/decoding", format!("does not decode by `{}`; it does by {known}", name(&wanted))));
-    }
-    match (decoding, num_beams) {
-        (Some(Decoding::Greedy), Some(2..)) => Err((
-            "/num_beams",
-            "keeps one hypothesis where it decodes by `greedy`; ask for `beam`".to_owned(),
-        )),
-        (_, Some(2..)) if known == [Decoding::Edits] => {
-            Err(("/num_beams", "does not search: it decodes by `edits`".to_owned()))
-        }
-        (Some(Decoding::Beam), None) => Ok(Some(DEFAULT_BEAMS)),
-        _ => Ok(num_beams),
     }
 }
 
@@ -151,7 +118,7 @@ impl RestoreBody {
             one,
             unit,
             model: self.model,
-            decoding: self.decoding.map(Decoding::from),
+            decode: DecodeOptions::new(self.decoding, self.num_beams),
             deadline: self.deadline_ms.map(|deadline| Duration::from_millis(deadline.0)),
         })
     }
@@ -180,26 +147,6 @@ mod tests {
 
     fn asked(value: &Value) -> Result<Asked, ApiError> {
         typed::<RestoreBody>(value.to_string().as_bytes())?.check()
-    }
-
-    #[test]
-    fn a_model_decodes_as_it_can_and_says_what_it_cannot() {
-        use Decoding::{Beam, Channel, Edits, Greedy};
-        let (tagger, writer, prior) = ([Edits], [Greedy, Beam], [Channel]);
-        assert_eq!(decode_with(None, None, &tagger), Ok(None));
-        assert_eq!(decode_with(Some(Edits), Some(1), &tagger), Ok(Some(1)));
-        assert_eq!(decode_with(Some(Beam), None, &writer), Ok(Some(DEFAULT_BEAMS)));
-        assert_eq!(decode_with(None, Some(7), &writer), Ok(Some(7)));
-        assert_eq!(decode_with(Some(Channel), Some(64), &prior), Ok(Some(64)));
-        for (decoding, beams, known, at, words) in [
-            (None, Some(2), &tagger[..], "/num_beams", "does not search"),
-            (Some(Greedy), Some(2), &writer[..], "/num_beams", "ask for `beam`"),
-            (Some(Channel), None, &writer[..], "/decoding", "by `greedy` and `beam`"),
-            (Some(Beam), Some(2), &prior[..], "/decoding", "it does by `channel`"),
-        ] {
-            let (found, detail) = decode_with(decoding, beams, known).unwrap_err();
-            assert!(found == at && detail.contains(words), "{found}: {detail}");
-        }
     }
 
     #[test]

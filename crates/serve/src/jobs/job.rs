@@ -77,6 +77,9 @@ pub struct Spec {
     pub min_confidence: Option<f32>,
     /// Rounds over a text; the model's own number where there is none.
     pub max_rounds: Option<usize>,
+    /// Hypotheses of a search; the model's own number where there is none.
+    #[serde(default)]
+    pub num_beams: Option<usize>,
 }
 
 impl Spec {
@@ -98,6 +101,7 @@ impl Spec {
         RestoreOptions {
             min_confidence: self.min_confidence,
             max_rounds: self.max_rounds,
+            num_beams: self.num_beams,
             priority: Priority::Bulk,
             ..RestoreOptions::default()
         }

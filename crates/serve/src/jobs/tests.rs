@@ -14,6 +14,7 @@ pub(super) fn new_job(id: &str, client: &str) -> NewJob {
         model: None,
         min_confidence: Some(0.5),
         max_rounds: None,
+        num_beams: None,
     };
     NewJob { id: id.to_owned(), client: client.to_owned(), spec, rows_total: None }
 }

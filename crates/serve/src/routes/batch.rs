@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use crate::{
     api::{
         answer::RestorationBody,
-        file_options::FileOptions,
+        file_options::{FileBytes, FileOptions},
         request::{Asked, RestoreBody},
         values::Urgency,
     },
@@ -63,8 +63,8 @@ const RETRY: Duration = Duration::from_millis(100);
         description = "Lines, each one of these, or a table",
         content(
             (ref("#/components/schemas/TextBody") = "application/x-ndjson"),
-            (Vec<u8> = "application/vnd.apache.arrow.stream"),
-            (Vec<u8> = "application/vnd.apache.parquet"),
+            (FileBytes = "application/vnd.apache.arrow.stream"),
+            (FileBytes = "application/vnd.apache.parquet"),
         ),
     ),
     responses((
@@ -72,8 +72,8 @@ const RETRY: Duration = Duration::from_millis(100);
         description = "Lines, one for each that was sent, or the table with its new columns",
         content(
             (LineBody = "application/x-ndjson"),
-            (Vec<u8> = "application/vnd.apache.arrow.stream"),
-            (Vec<u8> = "application/vnd.apache.parquet"),
+            (FileBytes = "application/vnd.apache.arrow.stream"),
+            (FileBytes = "application/vnd.apache.parquet"),
         ),
     )),
 )]

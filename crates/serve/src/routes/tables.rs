@@ -64,9 +64,11 @@ pub(super) async fn restore(
     request: Request,
 ) -> Result<Response, ApiError> {
     let options = FileOptions::of(request.uri())?;
-    let headers = AnswerHeaders::of_model(state.models().get(options.model.as_deref())?.as_ref());
-    let texts =
-        ServedTexts::new(state.clone(), options.model.clone(), options.options(), client, Handle::current());
+    let model = state.models().get(options.model.as_deref())?;
+    let restore = options.options(model.name(), model.info())?;
+    let headers = AnswerHeaders::of_model(model.as_ref());
+    drop(model);
+    let texts = ServedTexts::new(state.clone(), options.model.clone(), restore, client, Handle::current());
     let (sink, answer) = pieces();
     let (checked, check) = oneshot::channel();
     let work = Work { texts, options, patience: state.limits().answer_time, sink, checked };

@@ -12,10 +12,11 @@ use axum::{
     response::{IntoResponse, Json, Response},
 };
 use corruptor::store::{self, Location};
+use restorer::RestoreOptions;
 
 use crate::{
     api::{
-        file_options::FileOptions,
+        file_options::{FileBytes, FileOptions},
         jobs::{JobBody, JobRequest},
     },
     batch::{BatchError, Format, Input},
@@ -51,7 +52,7 @@ const UPLOAD: &str = "the upload";
             (String = "text/csv"),
             (String = "text/tab-separated-values"),
             (String = "application/x-ndjson"),
-            (Vec<u8> = "application/vnd.apache.parquet"),
+            (FileBytes = "application/vnd.apache.parquet"),
         ),
     ),
     responses((status = 202, description = "Accepted", body = JobBody, headers(("location" = String, description = "Path of the job")))),
@@ -84,7 +85,7 @@ async fn uploaded(
     request: Request,
 ) -> Result<crate::jobs::Job, ApiError> {
     let options = FileOptions::of(request.uri())?;
-    known_model(state, options.model.as_deref())?;
+    let restore = options.options_with(state.models())?;
     let id = new_id();
     let directory = {
         let (jobs, id) = (jobs.clone(), id.clone());
@@ -99,7 +100,7 @@ async fn uploaded(
         durable(&file, &path, &jobs).map_err(|error| unkept(&error))?;
         let file = File::open(&path).map_err(|error| unkept(&error))?;
         let input = Input::new(Path::new(UPLOAD), file, format, &options.settings())?;
-        let spec = spec(Source::Upload, None, format.extension().to_owned(), &options);
+        let spec = spec(Source::Upload, None, format.extension().to_owned(), &options, &restore);
         let client = client.0.to_string();
         let job = jobs.add(NewJob { id, client, spec, rows_total: Some(input.rows()) })?;
         directory.keep();
@@ -116,9 +117,9 @@ async fn placed(
     request: Request,
 ) -> Result<crate::jobs::Job, ApiError> {
     let asked: JobRequest = json(request, state.limits()).await?;
-    known_model(state, asked.model.as_deref())?;
+    let options = asked.options();
+    let restore = options.options_with(state.models())?;
     blocking(move || {
-        let options = asked.options();
         let input = Path::new(&asked.input);
         let found = jobs.roots().input(input).map_err(|error| ApiError::from(error).at("/input"))?;
         let format = Format::of_path(&found).ok_or_else(|| BatchError::UnknownFormat(input.to_path_buf()))?;
@@ -144,7 +145,7 @@ async fn placed(
             }
         };
         let extension = format.extension().to_owned();
-        let spec = spec(Source::Place(found), output, extension, &options);
+        let spec = spec(Source::Place(found), output, extension, &options, &restore);
         let id = new_id();
         let directory = jobs.files().begin(&id).map_err(|error| unkept(&error))?;
         let job = jobs.add(NewJob { id, client: client.0.to_string(), spec, rows_total })?;
@@ -154,8 +155,13 @@ async fn placed(
     .await
 }
 
-fn spec(input: Source, output: Option<std::path::PathBuf>, extension: String, options: &FileOptions) -> Spec {
-    let restore = options.options();
+fn spec(
+    input: Source,
+    output: Option<std::path::PathBuf>,
+    extension: String,
+    options: &FileOptions,
+    restore: &RestoreOptions,
+) -> Spec {
     Spec {
         input,
         output,
@@ -165,14 +171,7 @@ fn spec(input: Source, output: Option<std::path::PathBuf>, extension: String, op
         model: options.model.clone(),
         min_confidence: restore.min_confidence,
         max_rounds: restore.max_rounds,
-    }
-}
-
-/// A model that is still loaded will be there when its turn comes.
-fn known_model(state: &AppState, name: Option<&str>) -> Result<(), ApiError> {
-    match state.models().get(name) {
-        Err(error) if error.kind == Kind::UnknownModel => Err(error),
-        _ => Ok(()),
+        num_beams: restore.num_beams,
     }
 }
 

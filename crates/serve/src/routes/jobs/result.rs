@@ -11,6 +11,7 @@ use futures_util::stream;
 use tokio::{fs::File, io::AsyncReadExt};
 
 use crate::{
+    api::file_options::FileBytes,
     error::{ApiError, Kind},
     http::{auth::Client, state::AppState},
     jobs::State as JobState,
@@ -34,8 +35,8 @@ const PIECE_BYTES: usize = 1 << 16;
         content(
             (String = "text/csv"),
             (String = "text/tab-separated-values"),
-            (String = "application/x-ndjson"),
-            (Vec<u8> = "application/vnd.apache.parquet"),
+            (serde_json::Value = "application/x-ndjson"),
+            (FileBytes = "application/vnd.apache.parquet"),
         ),
     )),
 )]
