@@ -7,7 +7,7 @@ export REVERTANT_VENV ?= .venv
 venv := $(REVERTANT_VENV)/bin
 target_dir = $(or $(CARGO_TARGET_DIR),target)
 # What the programs are built with besides the default features.
-features = corruptor/object-store
+features = corruptor/object-store,serve/kafka
 
 .PHONY: help
 help: ## list the targets
@@ -32,9 +32,15 @@ test-cuda: ## on a machine with an NVIDIA GPU: gradient checks, fixtures and a s
 
 .PHONY: test
 test: setup ## run all tests: cargo test, then pytest on the same binaries
-	@scripts/require go
+	@scripts/require go java mvn
 	cargo test --locked --workspace --features $(features)
 	REVERTANT_BIN_DIR="$$(cd $(target_dir)/debug && pwd)" $(venv)/python -m pytest
+
+.PHONY: test-stream
+test-stream: setup ## test the stream alone, on Apache Kafka (Java 17 and Maven); part of test
+	@scripts/require java mvn
+	cargo build --locked --workspace --bins --features $(features)
+	REVERTANT_BIN_DIR="$$(cd $(target_dir)/debug && pwd)" $(venv)/python -m pytest tests/test_stream.py
 
 .PHONY: lint
 lint: setup ## formatting and lints of the Rust and the Python code

@@ -39,7 +39,10 @@ def programs():
     """Folder of the programs under test: REVERTANT_BIN_DIR, else built with the dev profile."""
     if given := os.environ.get("REVERTANT_BIN_DIR"):
         return Path(given)
-    run(["cargo", "build", "--locked", "--workspace", "--bins", "--features", "corruptor/object-store"], ROOT)
+    run(
+        ["cargo", "build", "--locked", "--workspace", "--bins", "--features", "corruptor/object-store,serve/kafka"],
+        ROOT,
+    )
     metadata = run(["cargo", "metadata", "--format-version=1", "--no-deps", "--quiet"], ROOT)
     return Path(json.loads(metadata)["target_directory"]) / "debug"
 

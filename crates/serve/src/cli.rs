@@ -1,5 +1,8 @@
 //! The command line, as it is written. Every flag is also read from its environment variable; the flag wins.
 
+#[cfg(feature = "kafka")]
+pub mod stream;
+
 use std::{fmt, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
@@ -38,6 +41,9 @@ pub struct Cli {
 pub enum Command {
     /// Serve the HTTP API.
     Http(Box<HttpArgs>),
+    /// Restore the records of a Kafka topic into another, each exactly once, beside the HTTP API.
+    #[cfg(feature = "kafka")]
+    Stream(Box<stream::StreamArgs>),
     /// Restore one text and print it.
     Restore(RestoreArgs),
     /// Restore a column of a Parquet, CSV or JSON-lines file, or of every such file of a directory.

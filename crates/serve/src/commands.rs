@@ -5,6 +5,8 @@ mod http;
 mod key;
 mod openapi;
 mod restore;
+#[cfg(feature = "kafka")]
+mod stream;
 
 use std::sync::Arc;
 
@@ -25,7 +27,9 @@ use crate::{
 pub fn run(cli: Cli) -> Result<(), Failure> {
     let _log = logging::start(cli.log_format, &cli.log)?;
     match cli.command {
-        Command::Http(args) => http::run(&args),
+        Command::Http(args) => http::run(&args, None),
+        #[cfg(feature = "kafka")]
+        Command::Stream(args) => stream::run(*args),
         Command::Restore(args) => restore::run(&args),
         Command::Batch(args) => batch::run(args),
         Command::Key(args) => key::run(&args),

@@ -1,4 +1,4 @@
-//! The file of `serve http --config`: its flags by name, and its models.
+//! The file of `serve http --config` and `serve stream --config`: their flags by name, and its models.
 //!
 //! A flag on the command line wins over its environment variable, that over the file, the file over the default.
 
@@ -60,30 +60,37 @@ pub enum ConfigError {
 /// [`ConfigError`], where the file cannot be used.
 pub fn command_line(args: impl IntoIterator<Item = OsString>) -> Result<Cli, ConfigError> {
     let mut args: Vec<OsString> = args.into_iter().collect();
-    let mut matches = Cli::command().get_matches_from(&args);
     let mut models = Vec::new();
     let mut from_file = Vec::new();
-    if let Some(("http", http)) = matches.subcommand()
-        && let Some(path) = http.get_one::<PathBuf>("config").cloned()
+    // What is required may stand in the file.
+    let first = Cli::command().ignore_errors(true).try_get_matches_from(&args).unwrap_or_default();
+    if let Some((name @ ("http" | "stream"), served)) = first.subcommand()
+        && let Some(path) = served.get_one::<PathBuf>("config").cloned()
     {
         let file = File::read(&path)?;
         let named =
-            |id: &&str| http.value_source(id).is_some_and(|source| source != ValueSource::DefaultValue);
+            |id: &&str| served.value_source(id).is_some_and(|source| source != ValueSource::DefaultValue);
         if let (false, Some(flag)) =
             (file.models.is_empty(), ["model", "also", "model_name"].into_iter().find(named))
         {
             return Err(ConfigError::TwoPlaces { path, flag: format!("--{}", flag.replace('_', "-")) });
         }
-        let extra = file.flags(&path, http)?;
+        let extra = file.flags(&path, name, served)?;
         from_file = extra.iter().map(|(name, _)| name.clone()).collect();
         args.extend(extra.into_iter().map(|(_, flag)| OsString::from(flag)));
         models = file.models;
-        matches = Cli::command().get_matches_from(&args);
     }
+    let matches = Cli::command().get_matches_from(&args);
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    if let cli::Command::Http(http) = &mut cli.command {
-        if let (true, Some(("http", matches))) = (http.print_config, matches.subcommand()) {
-            http.printed = Some(printed(matches, &from_file, &models));
+    let http = match &mut cli.command {
+        cli::Command::Http(http) => Some(http.as_mut()),
+        #[cfg(feature = "kafka")]
+        cli::Command::Stream(stream) => Some(&mut stream.http),
+        _ => None,
+    };
+    if let Some(http) = http {
+        if let (true, Some((name, matches))) = (http.print_config, matches.subcommand()) {
+            http.printed = Some(printed(name, matches, &from_file, &models));
         }
         http.models = models;
     }
@@ -108,9 +115,14 @@ impl File {
     }
 
     /// The flags that stand nowhere else, by name, as they would be written.
-    fn flags(&self, path: &Path, matches: &ArgMatches) -> Result<Vec<(String, String)>, ConfigError> {
+    fn flags(
+        &self,
+        path: &Path,
+        name: &str,
+        matches: &ArgMatches,
+    ) -> Result<Vec<(String, String)>, ConfigError> {
         let wrong = |message: String| ConfigError::Content { path: path.to_path_buf(), message };
-        let command = http_command();
+        let command = command_of(name);
         let known: Vec<&str> = command
             .get_arguments()
             .filter_map(clap::Arg::get_long)
@@ -125,7 +137,7 @@ impl File {
             else {
                 let near = nearest_name(&name, &known);
                 let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                return Err(wrong(format!("`{key}` is no flag of serve http{near}")));
+                return Err(wrong(format!("`{key}` is no flag of serve {}{near}", command.get_name())));
             };
             if matches
                 .value_source(arg.get_id().as_str())
@@ -161,17 +173,17 @@ impl File {
     }
 }
 
-/// `serve http` with the flags of all commands.
-fn http_command() -> Command {
+/// The command of this name, with the flags of all commands.
+fn command_of(name: &str) -> Command {
     let mut command = Cli::command();
     command.build();
-    command.find_subcommand("http").cloned().unwrap_or_default()
+    command.find_subcommand(name).cloned().unwrap_or_default()
 }
 
 /// Every flag with its value and where it comes from, as a file that would be read again.
-fn printed(matches: &ArgMatches, from_file: &[String], models: &[ModelEntry]) -> String {
+fn printed(name: &str, matches: &ArgMatches, from_file: &[String], models: &[ModelEntry]) -> String {
     let mut text = String::new();
-    for arg in http_command().get_arguments() {
+    for arg in command_of(name).get_arguments() {
         let Some(name) = arg.get_long().filter(|name| !NOT_IN_FILES.contains(name)) else { continue };
         let id = arg.get_id().as_str();
         let values: Vec<String> = match matches.get_raw(id) {

@@ -73,6 +73,10 @@ pub enum Failure {
     /// The metrics could not be set up.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// The stream cannot begin, or has ended.
+    #[cfg(feature = "kafka")]
+    #[error(transparent)]
+    Stream(#[from] crate::stream::StreamError),
     /// Standard input is not text.
     #[error("standard input is not valid UTF-8: byte {at} starts no character")]
     InputEncoding {
@@ -131,6 +135,8 @@ impl Failure {
             Self::TwoModels(_) => Some("give each its own with --also NAME=DIR and --model-name NAME"),
             Self::Batch(error) => error.hint(),
             Self::Listen(error) => Some(error.hint()),
+            #[cfg(feature = "kafka")]
+            Self::Stream(error) => error.hint(),
             Self::Log(LogError::Filter { .. }) => Some("a filter is a level such as info, or serve=debug"),
             Self::InputEncoding { .. } => Some("convert the text to UTF-8 first, for instance with iconv"),
             Self::CutOff { .. } => Some("give the server more time with --drain-seconds"),
@@ -156,6 +162,8 @@ impl Failure {
             | Self::Jobs(JobsError::Root { .. })
             | Self::Log(LogError::Filter { .. }) => EXIT_USAGE,
             Self::Batch(error) if error.is_usage() => EXIT_USAGE,
+            #[cfg(feature = "kafka")]
+            Self::Stream(error) if error.is_usage() => EXIT_USAGE,
             _ => EXIT_FAILED,
         }
     }

@@ -8,6 +8,7 @@
 //! - [`scheduler`] feeds the model: a bounded queue, texts that join and leave between steps, no timer.
 //! - [`routes`] is the HTTP API; [`http`] is what is around it: connections, limits, problem documents, request ids.
 //! - [`batch`] restores Parquet, CSV and JSON-lines files, unit by unit; [`jobs`] does so in the background.
+//! - `stream` (feature `kafka`) restores the records of a topic, exactly once.
 //! - [`api`] is what the HTTP API takes and gives, as types.
 //! - [`model`] loads a checkpoint directory or the checkpoint built into the binary; [`models`] are those of a server.
 //! - [`keys`] are who may ask; [`cache`] holds what was answered before.
@@ -29,6 +30,7 @@ pub mod jobs;
 pub mod keys;
 mod list;
 pub mod logging;
+mod members;
 pub mod metrics;
 pub mod model;
 pub mod models;
@@ -37,6 +39,8 @@ pub mod routes;
 pub mod scheduler;
 mod served_texts;
 pub mod shutdown;
+#[cfg(feature = "kafka")]
+pub mod stream;
 #[cfg(test)]
 mod testing;
 mod text_error;

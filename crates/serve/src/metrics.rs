@@ -1,6 +1,8 @@
 //! Prometheus metrics: names, meanings and the places that count. Times are seconds, sizes bytes or tokens.
 
 mod engine;
+#[cfg(feature = "kafka")]
+pub(crate) mod stream;
 
 use std::time::Duration;
 
@@ -70,15 +72,19 @@ pub struct MetricsError(#[from] metrics_exporter_prometheus::BuildError);
 ///
 /// Where another recorder is installed already.
 pub fn install() -> Result<PrometheusHandle, MetricsError> {
-    let handle = PrometheusBuilder::new()
+    let builder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
         .set_buckets_for_metric(Matcher::Full(SHADOW_DISTANCE.to_owned()), RATIOS)?
         .set_buckets_for_metric(Matcher::Suffix("_confidence_ratio".to_owned()), SHARES)?
         .set_buckets_for_metric(Matcher::Full(EDIT_RATE.to_owned()), RATES)?
         .set_buckets_for_metric(Matcher::Full(JOB_SECONDS.to_owned()), JOB_BUCKETS)?
         .set_buckets_for_metric(Matcher::Full(STEP_WINDOWS.to_owned()), SIZES)?
-        .set_buckets_for_metric(Matcher::Full(STEP_TOKENS.to_owned()), SIZES)?
-        .install_recorder()?;
+        .set_buckets_for_metric(Matcher::Full(STEP_TOKENS.to_owned()), SIZES)?;
+    #[cfg(feature = "kafka")]
+    let builder = stream::SIZES.into_iter().try_fold(builder, |builder, name| {
+        builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), SIZES)
+    })?;
+    let handle = builder.install_recorder()?;
     describe();
     // Known from the first scrape, not from the first event.
     for name in [RESULT_CACHE_HITS, RESULT_CACHE_MISSES] {

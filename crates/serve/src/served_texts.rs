@@ -14,6 +14,7 @@ use crate::{
     batch::{Halt, RowResult, Texts},
     error::Kind,
     http::{auth::Client, state::AppState},
+    models::served::Served,
     scheduler::{AnswerError, SubmitError},
     text_error::TextError,
 };
@@ -83,40 +84,50 @@ impl ServedTexts {
     async fn one(&self, text: &str) -> Result<Result<Restoration, TextError>, Halt> {
         let request = RestoreRequest::new(text).with_options(self.options);
         loop {
-            let (submitted, digest) = {
-                let model = match self.state.models().get(self.model.as_deref()) {
-                    Ok(model) => model,
-                    Err(error) if error.kind == Kind::UnknownModel => {
-                        return Err(Halt::Unable(error.to_string()));
-                    }
-                    Err(_not_now) => {
-                        tokio::time::sleep(RETRY).await;
-                        continue;
-                    }
-                };
-                let submitted = model.scheduler().submit(vec![request.clone()], &self.client);
-                (submitted, model.info().digest.clone())
-            };
-            let wait = match submitted {
-                Ok(ticket) => match ticket.wait().await {
-                    Ok(answered) => {
+            match self.state.models().get(self.model.as_deref()) {
+                Ok(model) => {
+                    if let Ok(restored) = restore_one(&model, &request, &self.client).await {
+                        let digest = model.info().digest.clone();
                         self.digests.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
-                        if let Some(restoration) = answered.restorations.into_iter().next() {
-                            return Ok(Ok(restoration));
-                        }
-                        RETRY
+                        return Ok(restored);
                     }
-                    Err(AnswerError::Text { error, .. }) => return Ok(Err(error)),
-                    Err(AnswerError::Stopped) => RETRY,
-                },
-                Err(error @ SubmitError::TooLarge { .. }) => {
-                    return Ok(Err(TextError::Refused(error.to_string())));
                 }
-                Err(SubmitError::Full { retry_after, .. }) => retry_after.min(RETRY),
-                Err(SubmitError::Closed) => RETRY,
-            };
-            tokio::time::sleep(wait).await;
+                Err(error) if error.kind == Kind::UnknownModel => {
+                    return Err(Halt::Unable(error.to_string()));
+                }
+                Err(_not_now) => {}
+            }
+            tokio::time::sleep(RETRY).await;
         }
+    }
+}
+
+/// The engine takes no texts any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+/// Restores a text by `model`, whenever there is room.
+pub(crate) async fn restore_one(
+    model: &Served,
+    request: &RestoreRequest,
+    client: &Client,
+) -> Result<Result<Restoration, TextError>, Gone> {
+    loop {
+        let wait = match model.scheduler().submit(vec![request.clone()], client) {
+            Ok(ticket) => match ticket.wait().await {
+                Ok(answered) => {
+                    return answered.restorations.into_iter().next().map(Ok).ok_or(Gone);
+                }
+                Err(AnswerError::Text { error, .. }) => return Ok(Err(error)),
+                Err(AnswerError::Stopped) => return Err(Gone),
+            },
+            Err(error @ SubmitError::TooLarge { .. }) => {
+                return Ok(Err(TextError::Refused(error.to_string())));
+            }
+            Err(SubmitError::Full { retry_after, .. }) => retry_after.min(RETRY),
+            Err(SubmitError::Closed) => return Err(Gone),
+        };
+        tokio::time::sleep(wait).await;
     }
 }
 

@@ -1,17 +1,12 @@
 //! Rows of members: a JSON object a line.
 
 use std::{
-    fmt,
     fs::File,
     io::{self, BufRead, BufReader, Read, Write},
     path::Path,
 };
 
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{IgnoredAny, MapAccess, Visitor},
-    ser::SerializeMap,
-};
+use serde::de::IgnoredAny;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
@@ -22,7 +17,11 @@ use super::{
     rows::{Outcome, RowText},
     units::{Cutter, ROW_BYTES, Unit},
 };
-use crate::{api::answer::EditBody, list::list};
+use crate::{
+    api::answer::EditBody,
+    list::list,
+    members::{Members, kind_of},
+};
 
 /// The member that holds a line that is no object.
 const LINE: &str = "line";
@@ -40,10 +39,6 @@ pub(super) struct Line {
     members: Members<Box<RawValue>>,
     text: Result<Option<String>, String>,
 }
-
-/// The members of an object as they stand there, also those that stand there twice.
-#[derive(Debug)]
-struct Members<V>(Vec<(String, V)>);
 
 impl Lines {
     /// Finds the rows of `file` and checks their members.
@@ -115,7 +110,7 @@ impl Line {
         let line = line.trim_ascii();
         match serde_json::from_slice::<Members<Box<RawValue>>>(line) {
             Ok(members) => {
-                let text = members.text(column);
+                let text = text_of(&members, column);
                 Self { members, text }
             }
             Err(error) => {
@@ -139,28 +134,16 @@ impl Line {
 
     /// Writes the line with its new members, in the place of their namesakes or last.
     pub(super) fn write(&self, sink: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
-        let mut new = new_members(outcome)?.map(Some);
-        let mut members: Vec<(&str, &RawValue)> = Vec::with_capacity(self.members.0.len() + new.len());
-        let values = new_members(outcome)?;
-        for (name, value) in &self.members.0 {
-            match NEW_COLUMNS.iter().position(|new| new == name) {
-                None => members.push((name, value)),
-                // Of namesakes the first is replaced, and the others would contradict it.
-                Some(at) if new[at].take().is_some() => members.push((name, &values[at])),
-                Some(_) => {}
-            }
-        }
-        let rest = (0..new.len()).filter(|at| new[*at].is_some());
-        members.extend(rest.map(|at| (NEW_COLUMNS[at], values[at].as_ref())));
-        serde_json::to_writer(&mut *sink, &Written(&members))?;
+        serde_json::to_writer(&mut *sink, &self.members.with(&new_members(outcome)?))?;
         sink.write_all(b"\n")
     }
 }
 
 /// The members `restored`, `edits`, `confidence` and `error`; null where there is nothing to say.
-fn new_members(outcome: &Outcome) -> io::Result<[Box<RawValue>; 4]> {
+fn new_members(outcome: &Outcome) -> io::Result<[(&'static str, Box<RawValue>); 4]> {
     let null = || RawValue::NULL.to_owned();
-    Ok(match outcome {
+    let [restored, edits, confidence, error] = NEW_COLUMNS;
+    let [text, all, probability, reason] = match outcome {
         Outcome::Null => [null(), null(), null(), null()],
         Outcome::Failed(reason) => [null(), null(), null(), to_raw_value(reason)?],
         Outcome::Restored(restoration) => {
@@ -169,62 +152,21 @@ fn new_members(outcome: &Outcome) -> io::Result<[Box<RawValue>; 4]> {
                 (to_raw_value(&restoration.text)?, to_raw_value(&restoration.confidence)?);
             [text, to_raw_value(&edits)?, confidence, null()]
         }
-    })
+    };
+    Ok([(restored, text), (edits, all), (confidence, probability), (error, reason)])
 }
 
-struct Written<'m>(&'m [(&'m str, &'m RawValue)]);
-
-impl Serialize for Written<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
+/// The text of the member `column`; none where it is null or not there.
+fn text_of(members: &Members<Box<RawValue>>, column: &str) -> Result<Option<String>, String> {
+    let mut found = members.0.iter().filter(|(name, _)| name == column);
+    let Some((_, value)) = found.next() else { return Ok(None) };
+    if found.next().is_some() {
+        return Err(format!("the line has {} twice", list([column])));
     }
-}
-
-impl Members<Box<RawValue>> {
-    /// The text of the member `column`; none where it is null or not there.
-    fn text(&self, column: &str) -> Result<Option<String>, String> {
-        let mut found = self.0.iter().filter(|(name, _)| name == column);
-        let Some((_, value)) = found.next() else { return Ok(None) };
-        if found.next().is_some() {
-            return Err(format!("the line has {} twice", list([column])));
-        }
-        let named = list([column]);
-        match value.get().as_bytes().first() {
-            Some(b'"') => {
-                serde_json::from_str(value.get()).map(Some).map_err(|_| format!("{named} is no text"))
-            }
-            Some(b'n') => Ok(None),
-            Some(b't' | b'f') => Err(format!("{named} is a boolean, not a string")),
-            Some(b'{') => Err(format!("{named} is an object, not a string")),
-            Some(b'[') => Err(format!("{named} is an array, not a string")),
-            _ => Err(format!("{named} is a number, not a string")),
-        }
-    }
-}
-
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Members<V> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OfMap<V>(std::marker::PhantomData<V>);
-
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for OfMap<V> {
-            type Value = Members<V>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(OfMap(std::marker::PhantomData))
+    let named = list([column]);
+    match kind_of(value) {
+        "a string" => serde_json::from_str(value.get()).map(Some).map_err(|_| format!("{named} is no text")),
+        "null" => Ok(None),
+        kind => Err(format!("{named} is {kind}, not a string")),
     }
 }

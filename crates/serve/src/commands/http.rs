@@ -1,6 +1,6 @@
 //! `serve http`: the server from start to drained.
 
-use std::{collections::HashSet, io::Write, path::Path, time::Duration};
+use std::{collections::HashSet, io::Write, path::Path, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use tokio::{net::TcpListener, runtime::Handle, sync::oneshot};
@@ -27,8 +27,25 @@ use crate::{
     shutdown::Signals,
 };
 
-/// Serves until a signal comes and everything is answered.
-pub(super) fn run(args: &HttpArgs) -> Result<(), Failure> {
+/// Work of a server beside its requests, on threads of its own.
+pub(super) trait Beside: Send + Sync {
+    /// Begins, once the models are loaded; `ended` is told when it has ended, whether by itself or not. It may block.
+    fn start(
+        &self,
+        state: &AppState,
+        runtime: &Handle,
+        ended: oneshot::Sender<Result<(), Failure>>,
+    ) -> Result<(), Failure>;
+    /// Why the server is not ready, as far as this goes.
+    fn unready(&self) -> Option<&'static str>;
+    /// Begins nothing new.
+    fn stop(&self);
+    /// Blocks until what was begun is done.
+    fn join(&self);
+}
+
+/// Serves until a signal comes and everything is answered, or until the work beside has ended.
+pub(super) fn run(args: &HttpArgs, beside: Option<Arc<dyn Beside>>) -> Result<(), Failure> {
     if let Some(printed) = &args.printed {
         return std::io::stdout()
             .write_all(printed.as_bytes())
@@ -39,13 +56,13 @@ pub(super) fn run(args: &HttpArgs) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(Failure::system("start the runtime"))?;
-    let served = runtime.block_on(http(args));
+    let served = runtime.block_on(http(args, beside));
     // A model that still works on a batch after the time to drain must not hold up the exit.
     runtime.shutdown_background();
     served
 }
 
-async fn http(args: &HttpArgs) -> Result<(), Failure> {
+async fn http(args: &HttpArgs, beside: Option<Arc<dyn Beside>>) -> Result<(), Failure> {
     let signals = Signals::listen().map_err(Failure::system("listen for signals"))?;
     let keys = args.keys.as_deref().map(Keys::load).transpose()?;
     let pair = args.tls_certificate.as_deref().zip(args.tls_key.as_deref());
@@ -67,7 +84,10 @@ async fn http(args: &HttpArgs) -> Result<(), Failure> {
         jobs.start(&state, &Handle::current()).map_err(Failure::system("start the jobs"))?;
         state.take_jobs(jobs);
     }
-    serve_until_signal(args, listener, tls, state, signals).await
+    if let Some(beside) = beside.clone() {
+        state.also_ready_by(Box::new(move || beside.unready()));
+    }
+    serve_until_signal(args, listener, tls, state, beside, signals).await
 }
 
 /// The models that are named, none of them loaded.
@@ -119,23 +139,30 @@ async fn serve_until_signal(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     state: AppState,
+    beside: Option<Arc<dyn Beside>>,
     mut signals: Signals,
 ) -> Result<(), Failure> {
     let address = listener.local_addr().map_err(Failure::system("read the address of the listener"))?;
     tracing::info!(%address, keys = state.keys().is_some(), tls = tls.is_some(), "listening");
     tokio::spawn(upkeep(state.clone()));
-    let (failed, failure) = oneshot::channel();
-    tokio::spawn(loaded_and_kept(state.clone(), args.poll_seconds.0, failed));
-    let mut failure = failure.fuse();
-    let mut reason = None;
+    let (told, ended) = oneshot::channel();
+    tokio::spawn(loaded_and_kept(state.clone(), args.poll_seconds.0, beside.clone(), told));
+    let mut ended = ended.fuse();
+    let mut outcome = Ok(());
     let stop = async {
         tokio::select! {
             signal = signals.next() => {
                 tracing::info!(signal, "shutting down");
                 state.start_draining();
+                if let Some(beside) = &beside {
+                    beside.stop();
+                }
                 tokio::time::sleep(args.unready_seconds.0).await;
             }
-            Ok(error) = &mut failure => reason = Some(error),
+            Ok(told) = &mut ended => {
+                state.start_draining();
+                outcome = told;
+            }
         }
     };
     let mut app = router(state.clone());
@@ -143,18 +170,43 @@ async fn serve_until_signal(
         app = app.layer(cors);
     }
     let draining = serve(listener, app, connection_limits(args), tls, stop).await;
-    if let Some(error) = reason {
-        return Err(error);
+    outcome?;
+    let is_beside = beside.is_some();
+    drain(draining, state, beside, args.drain_seconds.0, signals).await?;
+    if !is_beside {
+        return Ok(());
     }
-    drain(draining, state, args.drain_seconds.0, signals).await
+    // What went wrong while it ended is told by now.
+    let told = tokio::time::timeout(Duration::from_secs(1), ended).await;
+    told.map_or(Ok(()), |told| told.unwrap_or(Ok(())))
 }
 
-/// Loads the models and looks for new versions of them; the sender gets the reason why one cannot be served.
-async fn loaded_and_kept(state: AppState, every: Duration, failed: oneshot::Sender<Failure>) {
+/// Loads the models, begins the work beside and looks for new versions; the sender is told why the server ends.
+async fn loaded_and_kept(
+    state: AppState,
+    every: Duration,
+    beside: Option<Arc<dyn Beside>>,
+    ended: oneshot::Sender<Result<(), Failure>>,
+) {
     if let Err(error) = keep::load(state.models()).await {
         // Nobody listens any more where the server was stopped meanwhile.
-        let _stopped = failed.send(error);
+        let _stopped = ended.send(Err(error));
         return;
+    }
+    if let Some(beside) = beside {
+        let (state, runtime) = (state.clone(), Handle::current());
+        let (told, outcome) = oneshot::channel();
+        let started = tokio::task::spawn_blocking(move || beside.start(&state, &runtime, told)).await;
+        let started = started.unwrap_or_else(|error| Err(Failure::system("begin the stream")(error.into())));
+        if let Err(error) = started {
+            let _stopped = ended.send(Err(error));
+            return;
+        }
+        tokio::spawn(async move {
+            if let Ok(outcome) = outcome.await {
+                let _stopped = ended.send(outcome);
+            }
+        });
     }
     tracing::info!("ready");
     if !every.is_zero() {
@@ -167,6 +219,7 @@ async fn loaded_and_kept(state: AppState, every: Duration, failed: oneshot::Send
 async fn drain(
     mut draining: Draining,
     state: AppState,
+    beside: Option<Arc<dyn Beside>>,
     time: Duration,
     mut signals: Signals,
 ) -> Result<(), Failure> {
@@ -175,6 +228,7 @@ async fn drain(
         // The engine has nothing left to do but to end.
         let ended = tokio::task::spawn_blocking(move || {
             state.jobs().inspect(|jobs| jobs.join());
+            beside.inspect(|beside| beside.join());
             state.models().drain();
         })
         .await;

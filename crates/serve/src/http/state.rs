@@ -76,12 +76,16 @@ struct Inner {
     parts: Parts,
     draining: AtomicBool,
     jobs: OnceLock<Jobs>,
+    also_ready_by: OnceLock<Unready>,
 }
+
+/// Tells why the server is not ready, if so.
+type Unready = Box<dyn Fn() -> Option<&'static str> + Send + Sync>;
 
 impl From<Parts> for AppState {
     fn from(parts: Parts) -> Self {
-        let (draining, jobs) = (AtomicBool::new(false), OnceLock::new());
-        Self(Arc::new(Inner { parts, draining, jobs }))
+        let (draining, jobs, also_ready_by) = (AtomicBool::new(false), OnceLock::new(), OnceLock::new());
+        Self(Arc::new(Inner { parts, draining, jobs, also_ready_by }))
     }
 }
 
@@ -125,6 +129,17 @@ impl AppState {
     pub fn take_jobs(&self, jobs: Jobs) {
         // It is done once, at the start.
         let _taken = self.0.jobs.set(jobs);
+    }
+
+    /// From now on the server is ready only while `unready` names no reason against it.
+    pub fn also_ready_by(&self, unready: Unready) {
+        // It is done once, at the start.
+        let _set = self.0.also_ready_by.set(unready);
+    }
+
+    /// Why the server is not ready, where that is due to something else than its models.
+    pub fn unready(&self) -> Option<&'static str> {
+        self.0.also_ready_by.get().and_then(|unready| unready())
     }
 
     /// From now on the server is not ready, and jobs wait until it is started again.

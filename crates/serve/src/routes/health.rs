@@ -39,9 +39,11 @@ pub(crate) async fn healthz(State(state): State<AppState>) -> Result<Json<Health
 pub(crate) async fn readyz(State(state): State<AppState>) -> Result<Json<HealthBody>, ApiError> {
     if state.is_draining() {
         Err(ApiError::unavailable("the server is shutting down"))
-    } else if state.models().are_open() {
-        Ok(Json(HealthBody { status: "ready" }))
-    } else {
+    } else if !state.models().are_open() {
         Err(ApiError::unavailable("a model is still being loaded, or its engine has stopped"))
+    } else if let Some(reason) = state.unready() {
+        Err(ApiError::unavailable(reason))
+    } else {
+        Ok(Json(HealthBody { status: "ready" }))
     }
 }

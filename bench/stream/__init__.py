@@ -1,0 +1,1 @@
+"""Measurements of `serve stream` on a real broker."""

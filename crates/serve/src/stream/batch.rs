@@ -1,0 +1,97 @@
+//! Records that are restored together and written in one transaction.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{
+    record::{Record, RecordError},
+    restore::Worker,
+    settings::BatchLimits,
+    value::Parsed,
+};
+
+/// Tokens that were read and are not written yet.
+#[derive(Debug, Clone, Default)]
+pub(super) struct InFlight(Arc<AtomicUsize>);
+
+impl InFlight {
+    pub(super) fn tokens(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn hold(&self) -> Held {
+        Held { all: self.clone(), tokens: 0 }
+    }
+}
+
+/// Tokens of one batch; dropped, they are not in flight any more.
+#[derive(Debug)]
+pub(super) struct Held {
+    all: InFlight,
+    tokens: usize,
+}
+
+impl Held {
+    fn add(&mut self, tokens: usize) {
+        self.tokens += tokens;
+        self.all.0.fetch_add(tokens, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all.0.fetch_sub(self.tokens, Ordering::Relaxed);
+    }
+}
+
+/// A record and what its value is.
+pub(super) type Read = (Record, Result<Parsed, RecordError>);
+
+/// Records that are restored by one version of a model.
+pub(super) struct Batch {
+    pub(super) worker: Worker,
+    pub(super) records: Vec<Read>,
+    /// When its first record was read.
+    pub(super) since: Instant,
+    held: Held,
+}
+
+impl Batch {
+    /// An empty one.
+    pub(super) fn new(worker: Worker, in_flight: &InFlight) -> Self {
+        Self { worker, records: Vec::new(), since: Instant::now(), held: in_flight.hold() }
+    }
+
+    pub(super) fn push(&mut self, record: Record, parsed: Result<Parsed, RecordError>) {
+        let text = parsed.as_ref().ok().and_then(Parsed::text);
+        // What is no text takes room as well.
+        self.held.add(text.map_or(1, |text| self.worker.tokens(text)).max(1));
+        self.records.push((record, parsed));
+    }
+
+    pub(super) fn tokens(&self) -> usize {
+        self.held.tokens
+    }
+
+    /// Whether nothing more belongs to it.
+    pub(super) fn is_full(&self, limits: &BatchLimits) -> bool {
+        self.records.len() >= limits.records
+            || self.held.tokens >= limits.tokens
+            || self.since.elapsed() >= limits.time
+    }
+
+    /// Time until it is full even if nothing comes.
+    pub(super) fn time_left(&self, limits: &BatchLimits) -> Duration {
+        limits.time.saturating_sub(self.since.elapsed())
+    }
+
+    /// Its parts; the last holds its tokens.
+    pub(super) fn into_parts(self) -> (Worker, Vec<Read>, Instant, Held) {
+        (self.worker, self.records, self.since, self.held)
+    }
+}

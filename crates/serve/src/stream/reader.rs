@@ -1,0 +1,239 @@
+//! The thread with the consumer: it collects records into batches and gives them to the engine.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::Sender,
+    },
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Message, Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaError, message::BorrowedMessage,
+};
+use tokio::{runtime::Handle, sync::oneshot};
+
+use super::{
+    StreamError, StreamHealth,
+    batch::{Batch, InFlight},
+    context::Consumer,
+    ownership::{Assignment, Ownership},
+    record::Record,
+    restore::{Restored, Restoring},
+    settings::Settings,
+};
+use crate::metrics;
+
+/// Longest time for which nothing else is looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// Time in which a broker has to answer, before it is asked again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A batch on its way to the writer.
+pub(super) type Pending = oneshot::Receiver<Result<Restored, StreamError>>;
+
+/// The thread with the consumer.
+pub(super) struct Reader {
+    pub(super) settings: Arc<Settings>,
+    pub(super) consumer: Arc<Consumer>,
+    pub(super) ownership: Arc<Ownership>,
+    pub(super) health: Arc<StreamHealth>,
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) restoring: Restoring,
+    pub(super) runtime: Handle,
+    /// In the order in which they have to be written.
+    pub(super) batches: Sender<Pending>,
+}
+
+/// What changes while it reads.
+#[derive(Default)]
+struct Progress {
+    batch: Option<Batch>,
+    in_flight: InFlight,
+    /// The first record of each partition, by its assignment: where to begin again while nothing is committed.
+    first: HashMap<i32, (Assignment, i64)>,
+    is_paused: bool,
+    /// Partitions whose end was reached, where only what is there now is read.
+    ended: HashSet<i32>,
+}
+
+impl Reader {
+    /// Reads until it is stopped, or up to `until` of every partition where there is such an end.
+    pub(super) fn run(self, until: &HashMap<i32, i64>) -> Result<(), StreamError> {
+        let mut progress = Progress::default();
+        if self.settings.replay {
+            self.take_all(until)?;
+            progress.ended =
+                until.iter().filter(|(_, end)| **end == 0).map(|(partition, _)| *partition).collect();
+        } else {
+            self.consumer.subscribe(&[&self.settings.input])?;
+        }
+        let is_over = |progress: &Progress| {
+            self.settings.replay && until.keys().all(|one| progress.ended.contains(one))
+        };
+        while !self.stop.load(Ordering::Relaxed) && !is_over(&progress) {
+            if self.ownership.must_rewind() {
+                self.rewind(&mut progress);
+                continue;
+            }
+            self.hold_back(&mut progress)?;
+            let limits = &self.settings.limits;
+            let timeout = progress.batch.as_ref().map_or(TICK, |batch| batch.time_left(limits).min(TICK));
+            match self.consumer.poll(timeout) {
+                Some(Ok(message)) => self.take(&message, until, &mut progress)?,
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    progress.ended.insert(partition);
+                }
+                Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error.into()),
+                Some(Err(error)) => tracing::warn!(%error, "the consumer"),
+                None => {}
+            }
+            if progress.batch.as_ref().is_some_and(|batch| batch.is_full(limits)) {
+                self.hand_over(&mut progress);
+            }
+        }
+        self.hand_over(&mut progress);
+        Ok(())
+    }
+
+    /// Takes every partition without a group: what is read has an end.
+    fn take_all(&self, until: &HashMap<i32, i64>) -> Result<(), StreamError> {
+        let mut all = TopicPartitionList::new();
+        for partition in until.keys() {
+            all.add_partition(&self.settings.input, *partition);
+        }
+        let committed = self.consumer.committed_offsets(all, PATIENCE)?;
+        for partition in until.keys() {
+            if let Some(mut found) = committed.find_partition(&self.settings.input, *partition)
+                && !matches!(found.offset(), Offset::Offset(_))
+            {
+                found.set_offset(Offset::Beginning)?;
+            }
+        }
+        self.consumer.assign(&committed)?;
+        self.ownership.assign(until.keys().copied());
+        self.health.join();
+        Ok(())
+    }
+
+    fn take(
+        &self,
+        message: &BorrowedMessage<'_>,
+        until: &HashMap<i32, i64>,
+        progress: &mut Progress,
+    ) -> Result<(), StreamError> {
+        let (partition, offset) = (message.partition(), message.offset());
+        // One that was fetched before its partition was taken away.
+        let Some(assignment) = self.ownership.of(partition) else { return Ok(()) };
+        if until.get(&partition).is_some_and(|end| offset >= *end) {
+            progress.ended.insert(partition);
+            return Ok(());
+        }
+        if progress.first.get(&partition).is_none_or(|(known, _)| *known != assignment) {
+            progress.first.insert(partition, (assignment, offset));
+        }
+        let settings = &self.settings;
+        let parsed = settings.format.parse(message.payload(), settings.max_value_bytes);
+        if progress.batch.is_none() {
+            progress.batch = self.begun(&progress.in_flight)?;
+        }
+        if let Some(batch) = &mut progress.batch {
+            batch.push(Record::new(message, assignment), parsed);
+        }
+        Ok(())
+    }
+
+    /// A batch for the version of the model that is served now; none where it was stopped meanwhile.
+    fn begun(&self, in_flight: &InFlight) -> Result<Option<Batch>, StreamError> {
+        loop {
+            match self.restoring.worker() {
+                Ok(worker) => return Ok(Some(Batch::new(worker, in_flight))),
+                Err(error) if Restoring::is_over(&error) => return Err(StreamError::NoEngine),
+                Err(_not_yet) if self.stop.load(Ordering::Relaxed) => return Ok(None),
+                Err(_not_yet) => std::thread::sleep(TICK),
+            }
+        }
+    }
+
+    /// Gives the batch to the engine, and its place in the order to the writer.
+    fn hand_over(&self, progress: &mut Progress) {
+        let Some(batch) = progress.batch.take() else { return };
+        metrics::stream::batch(batch.records.len(), batch.tokens());
+        let (done, pending) = oneshot::channel();
+        if self.batches.send(pending).is_err() {
+            return;
+        }
+        let restoring = self.restoring.clone();
+        self.runtime.spawn(async move {
+            // The writer has ended where nobody waits.
+            let _gone = done.send(restoring.restore(batch).await);
+        });
+    }
+
+    /// Pauses while too much is in flight, and goes on at half of it.
+    fn hold_back(&self, progress: &mut Progress) -> Result<(), StreamError> {
+        let (tokens, most) = (progress.in_flight.tokens(), self.settings.in_flight_tokens);
+        metrics::stream::in_flight(tokens);
+        let pause = if progress.is_paused { tokens > most / 2 } else { tokens >= most };
+        if pause && !progress.is_paused {
+            // What is in the batch must not wait for more.
+            self.hand_over(progress);
+        }
+        if pause || pause != progress.is_paused {
+            // Every time, for partitions that were given meanwhile.
+            let assignment = self.consumer.assignment()?;
+            if pause { self.consumer.pause(&assignment)? } else { self.consumer.resume(&assignment)? }
+        }
+        if pause != progress.is_paused {
+            metrics::stream::paused(pause);
+            progress.is_paused = pause;
+        }
+        Ok(())
+    }
+
+    /// Goes back to the committed offsets: what was read and is not written is read again.
+    fn rewind(&self, progress: &mut Progress) {
+        progress.batch = None;
+        let begun = Instant::now();
+        match self.sought(progress) {
+            Ok(()) => {
+                self.ownership.rewound();
+                tracing::info!(
+                    seconds = begun.elapsed().as_secs_f64(),
+                    "reading again from the committed offsets"
+                );
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot read again from the committed offsets yet");
+                // Events come meanwhile: partitions may be taken away. What is read is of no assignment.
+                let until = Instant::now() + TICK;
+                while Instant::now() < until && !self.stop.load(Ordering::Relaxed) {
+                    drop(self.consumer.poll(TICK));
+                }
+            }
+        }
+    }
+
+    fn sought(&self, progress: &Progress) -> Result<(), KafkaError> {
+        let assignment = self.consumer.assignment()?;
+        if assignment.count() == 0 {
+            return Ok(());
+        }
+        let committed = self.consumer.committed_offsets(assignment, PATIENCE)?;
+        for place in committed.elements() {
+            let (partition, topic) = (place.partition(), place.topic());
+            let first = || progress.first.get(&partition).map(|(_, offset)| Offset::Offset(*offset));
+            let offset = match place.offset() {
+                found @ Offset::Offset(_) => Some(found),
+                _ => first(),
+            };
+            // Where nothing was read yet, nothing has to be read again.
+            if let (Some(offset), true) = (offset, progress.first.contains_key(&partition)) {
+                self.consumer.seek(topic, partition, offset, PATIENCE)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! The records of a batch through the engine of the server, behind those that somebody waits for.
+
+use std::{sync::Arc, time::Instant};
+
+use futures_util::{StreamExt, stream};
+use restorer::{Restoration, RestoreOptions, RestoreRequest};
+
+use super::{
+    StreamError,
+    batch::{Batch, Held, Read},
+    outgoing::Outgoing,
+    record::{ErrorKind, RecordError},
+    settings::Settings,
+    value::Parsed,
+};
+use crate::{
+    error::{ApiError, Kind},
+    http::{auth::Client, state::AppState},
+    models::served::Served,
+    served_texts::restore_one,
+    text_error::TextError,
+};
+
+/// Texts of one batch that wait or are under way.
+const TEXTS_UNDER_WAY: usize = 128;
+/// What shares of the engine and logs call a stream.
+const CLIENT: &str = "stream";
+/// Digest of the model that restores nothing.
+const IDENTITY: &str = "identity";
+
+/// Who restores.
+#[derive(Clone)]
+pub(super) struct Restoring {
+    state: AppState,
+    model: Option<String>,
+    options: RestoreOptions,
+    attempts: u32,
+    is_identity: bool,
+}
+
+/// One version of a model, held by a batch from its first record until it is written.
+#[derive(Clone)]
+pub(super) enum Worker {
+    Model(Arc<Served>),
+    Identity,
+}
+
+/// A batch that can be written.
+pub(super) struct Restored {
+    pub(super) records: Vec<Outgoing>,
+    /// When its first record was read.
+    pub(super) since: Instant,
+    /// What it takes of the tokens in flight.
+    #[expect(dead_code, reason = "dropped with the batch")]
+    pub(super) held: Held,
+}
+
+impl Restoring {
+    pub(super) fn new(state: AppState, settings: &Settings) -> Self {
+        Self {
+            state,
+            model: settings.model.clone(),
+            options: settings.options,
+            attempts: settings.attempts,
+            is_identity: settings.is_identity,
+        }
+    }
+
+    /// The version of the model that is served now.
+    pub(super) fn worker(&self) -> Result<Worker, ApiError> {
+        if self.is_identity {
+            return Ok(Worker::Identity);
+        }
+        self.state.models().get(self.model.as_deref()).map(Worker::Model)
+    }
+
+    /// Whether the engine will never answer.
+    pub(super) fn is_over(error: &ApiError) -> bool {
+        error.kind == Kind::UnknownModel
+    }
+
+    /// Restores a batch.
+    pub(super) async fn restore(self, batch: Batch) -> Result<Restored, StreamError> {
+        let (worker, records, since, held) = batch.into_parts();
+        let digest: Arc<str> = worker.digest().into();
+        let (restoring, worker, digest) = (&self, &worker, &digest);
+        let one = |read: Read| async move {
+            let (record, parsed) = read;
+            let outcome = match parsed {
+                Err(error) => Err(error),
+                Ok(parsed) => {
+                    restoring.one(worker, &parsed).await?.map(|found| parsed.encode(found.as_ref(), digest))
+                }
+            };
+            Ok::<_, StreamError>(Outgoing { record, outcome })
+        };
+        let mut under_way = stream::iter(records).map(one).buffered(TEXTS_UNDER_WAY);
+        let mut records = Vec::new();
+        while let Some(outgoing) = under_way.next().await {
+            records.push(outgoing?);
+        }
+        drop(under_way);
+        Ok(Restored { records, since, held })
+    }
+
+    async fn one(
+        &self,
+        worker: &Worker,
+        parsed: &Parsed,
+    ) -> Result<Result<Option<Restoration>, RecordError>, StreamError> {
+        let Some(text) = parsed.text() else { return Ok(Ok(None)) };
+        let Worker::Model(model) = worker else {
+            return Ok(Ok(Some(unchanged(text))));
+        };
+        let request = RestoreRequest::new(text).with_options(self.options);
+        let client = Client(CLIENT.into());
+        let mut attempts = 1;
+        loop {
+            let error = match restore_one(model, &request, &client).await {
+                Err(_gone) => return Err(StreamError::NoEngine),
+                Ok(Ok(restoration)) => return Ok(Ok(Some(restoration))),
+                // What else was under way may have been the reason.
+                Ok(Err(TextError::Panicked(_))) if attempts < self.attempts => {
+                    attempts += 1;
+                    continue;
+                }
+                Ok(Err(error)) => error,
+            };
+            let kind = match error {
+                TextError::Panicked(_) => ErrorKind::Panicked,
+                TextError::Refused(_) | TextError::Late => ErrorKind::Refused,
+            };
+            return Ok(Err(RecordError { kind, message: error.to_string(), attempts }));
+        }
+    }
+}
+
+impl Worker {
+    /// What one pass over `text` costs.
+    pub(super) fn tokens(&self, text: &str) -> usize {
+        match self {
+            Self::Model(model) => model.scheduler().tokens(text),
+            Self::Identity => text.len(),
+        }
+    }
+
+    fn digest(&self) -> &str {
+        match self {
+            Self::Model(model) => &model.info().digest,
+            Self::Identity => IDENTITY,
+        }
+    }
+}
+
+/// A text that nothing was done to.
+pub(super) fn unchanged(text: &str) -> Restoration {
+    Restoration {
+        text: text.to_owned(),
+        edits: Vec::new(),
+        confidence: 1.0,
+        calibrated: false,
+        text_calibrated: false,
+        passes: 0,
+        alternatives: Vec::new(),
+    }
+}

@@ -1,0 +1,298 @@
+"""`serve stream` on Apache Kafka itself."""
+
+import http.server
+import json
+import shutil
+import threading
+import time
+import tomllib
+
+import pytest
+from streaming import finished, headers, restored, streaming
+
+from bench.stream.chaos import chaos
+from bench.stream.cluster import Cluster
+from bench.stream.process import Stream
+from conftest import ROOT
+from serving import metric
+
+TEXT = "The staate of thhe Union is stong, and it wlil stay so"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A cluster of one broker."""
+    with Cluster(tmp_path_factory.mktemp("kafka")) as cluster:
+        yield cluster
+
+
+def make(cluster, topic, **config):
+    """Make the topics of a stream."""
+    cluster.make(topic, f"{topic}.dead-letters", **config)
+    cluster.make(f"{topic}-out", **config)
+
+
+def text(number):
+    """A text that differs from the others."""
+    return f"{TEXT} {number}"
+
+
+def test_texts_are_restored_once_and_in_order(programs, cluster, tmp_path):
+    """Key, time, headers and partition stay; the rest is what the API of the same process answers."""
+    make(cluster, "texts")
+    records = [
+        {"key": f"k{number % 7}", "value": text(number), "headers": [("n", str(number).encode())], "timestamp": 10**12}
+        for number in range(100)
+    ]
+    records += [{"key": "k1", "value": None}, {"value": text(100)}, {"key": "k2", "value": ""}]
+    cluster.write("texts", records)
+    with streaming(programs, cluster, "texts", log=tmp_path / "log") as stream:
+        found = cluster.read("texts-out", len(records))
+        answers, digest = restored(stream.address, [record["value"] or "" for record in records])
+        assert metric(stream.address, "revertant_stream_records_total") == len(records)
+        assert metric(stream.address, "revertant_stream_in_flight_tokens") == 0
+    given = cluster.read("texts", len(records))
+    expected = {record["value"]: answer for record, answer in zip(records, answers, strict=True)}
+    assert len(found) == len(given) == len(records)
+    for partition in range(6):
+        before = [one for one in given if one.partition() == partition]
+        after = [one for one in found if one.partition() == partition]
+        for old, new in zip(before, after, strict=True):
+            assert (old.key(), old.timestamp()) == (new.key(), new.timestamp())
+            named = headers(new)
+            assert {name: value for name, value in named.items() if not name.startswith("revertant-")} == headers(old)
+            if old.value() is None:
+                assert new.value() is None and not named
+                continue
+            answer = expected[old.value().decode()]
+            assert new.value().decode() == answer["text"]
+            assert named["revertant-model-digest"] == digest
+            assert float(named["revertant-confidence"]) == pytest.approx(answer["confidence"], abs=1e-5)
+            edits = json.loads(named["revertant-edits"])
+            assert [edit["replacement"] for edit in edits] == [edit["replacement"] for edit in answer["edits"]]
+
+
+def test_a_field_of_an_object_is_restored_and_bad_records_are_told(programs, cluster, tmp_path):
+    """Poison stops nothing; it is kept as it came, with what was wrong, where and when."""
+    make(cluster, "objects", partitions=1)
+    good = [f'{{"n":{number}.50,"a":{{"text":"{text(number)}"}}}}' for number in range(20)]
+    bad = {
+        "invalid-json": b"{",
+        "invalid-utf8": b"\xff\xfe",
+        "no-field": b'{"a":{"body":"x"}}',
+        "not-text": b'{"a":{"text":7}}',
+        "field-taken": b'{"a":{"text":"x"},"edits":1}',
+        "too-large": json.dumps({"a": {"text": "x" * 5000}}).encode(),
+    }
+    values = [*good[:10], *bad.values(), *good[10:]]
+    cluster.write("objects", [{"key": "k", "value": value, "headers": [("h", b"1")]} for value in values])
+    options = ["--values", "json", "--field", "/a/text", "--max-value-bytes", "4096"]
+    with streaming(programs, cluster, "objects", *options, log=tmp_path / "log") as stream:
+        found = cluster.read("objects-out", len(good))
+        dead = cluster.read("objects.dead-letters", len(bad))
+        answers, digest = restored(stream.address, [json.loads(value)["a"]["text"] for value in good])
+    assert len(found) == len(good) and len(dead) == len(bad)
+    for value, new, answer in zip(good, found, answers, strict=True):
+        assert new.value().decode().startswith(value[:-1] + ',"restored":')
+        members = json.loads(new.value())
+        assert (members["restored"], members["model_digest"]) == (answer["text"], digest)
+        assert len(members["edits"]) == len(answer["edits"])
+    for at, ((kind, value), message) in enumerate(zip(bad.items(), dead, strict=True)):
+        named = headers(message)
+        assert (message.value(), message.key(), named["h"]) == (value, b"k", "1")
+        assert named["revertant-error-kind"] == kind and named["revertant-error"]
+        assert (named["revertant-topic"], named["revertant-partition"]) == ("objects", "0")
+        assert (named["revertant-offset"], named["revertant-attempts"]) == (str(10 + at), "1")
+        assert named["revertant-timestamp"] == str(message.timestamp()[1])
+
+    # Tried again by another rule, some are restored; the rest come back, with one attempt more.
+    options = ["--input-topic", "objects", "--output-topic", "objects-out", "--values", "json", "--field", "/a/body"]
+    options += ["--group", "group-objects", "--replay-dead-letters"]
+    for attempt in (2, 3):
+        status, said = finished(programs, cluster.bootstrap, *options)
+        assert status == 0, said
+        again = cluster.read("objects-out", len(good) + 1)[len(good) :]
+        assert [json.loads(one.value())["restored"] for one in again] == ["x"]
+        assert "revertant-error-kind" not in headers(again[0])
+        dead = cluster.read("objects.dead-letters", len(bad) + (attempt - 1) * (len(bad) - 1))
+        dead = [headers(one) for one in dead][-(len(bad) - 1) :]
+        assert {one["revertant-attempts"] for one in dead} == {str(attempt)}
+        assert {one["revertant-offset"] for one in dead} == {"10", "11", "13", "14", "15"}
+
+
+def test_what_the_brokers_do_not_take_is_a_dead_letter(programs, cluster, tmp_path):
+    """A topic may take less than was read; even dead letters can be too large, and go without their value."""
+    cluster.make("large", partitions=1)
+    cluster.make("large-out", partitions=1, max_message_bytes=2000)
+    cluster.make("large.dead-letters", partitions=1, max_message_bytes=4000)
+    values = [text(0), "x" * 3000, text(1), "y" * 6000, text(2)]
+    cluster.write("large", [{"value": value} for value in values])
+    with streaming(programs, cluster, "large", "--identity", log=tmp_path / "log"):
+        found = cluster.read("large-out", 3)
+        dead = cluster.read("large.dead-letters", 2)
+    assert [one.value().decode() for one in found] == values[::2]
+    assert [one.value() for one in dead] == [values[1].encode(), None]
+    assert {headers(one)["revertant-error-kind"] for one in dead} == {"undeliverable"}
+    assert [headers(one)["revertant-offset"] for one in dead] == ["1", "3"]
+
+
+def test_at_least_once_and_within_bounds(programs, cluster, tmp_path):
+    """The cheaper mode; and little may be in flight, so that it pauses and goes on."""
+    make(cluster, "cheap", partitions=3)
+    records = [{"key": str(number), "value": text(number)} for number in range(400)]
+    cluster.write("cheap", records)
+    options = ["--delivery", "at-least-once", "--in-flight-tokens", "2000", "--transaction-records", "20"]
+    with streaming(programs, cluster, "cheap", *options, log=tmp_path / "log") as stream:
+        assert len(cluster.read("cheap-out", len(records))) == len(records)
+        assert metric(stream.address, "revertant_stream_batch_records_count") >= len(records) / 20
+    # What was committed is not read again.
+    cluster.write("cheap", [{"key": "a", "value": "b"}])
+    with streaming(programs, cluster, "cheap", *options, log=tmp_path / "log"):
+        assert len(cluster.read("cheap-out", len(records) + 1)) == len(records) + 1
+
+
+def test_a_model_is_changed_between_two_transactions(programs, cluster, tmp_path):
+    """Every record says which version made it; in a partition one follows the other."""
+    make(cluster, "swap", partitions=2)
+    versions = tmp_path / "versions"
+    for version in "12":
+        shutil.copytree(ROOT / "models/tagger", versions / version)
+        path = versions / version / "restorer.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"metrics": {"version": version}}))
+    (versions / "aliases.toml").write_text('live = "1"\n')
+    assert tomllib.loads((versions / "aliases.toml").read_text())
+    options = ["--model", f"{versions}@live", "--poll-seconds", "0.2", "--transaction-records", "20"]
+    with streaming(programs, cluster, "swap", *options, log=tmp_path / "log") as stream:
+        first = restored(stream.address, [TEXT])[1]
+        going = threading.Event()
+
+        def feed():
+            number = 0
+            while not going.is_set():
+                cluster.write("swap", [{"key": str(at), "value": text(number + at)} for at in range(10)])
+                number += 10
+                time.sleep(0.2)
+
+        feeding = threading.Thread(target=feed)
+        feeding.start()
+        cluster.read("swap-out", 20)
+        (versions / "new").write_text('live = "2"\n')
+        (versions / "new").rename(versions / "aliases.toml")
+        deadline = time.monotonic() + 60
+        while (second := restored(stream.address, [TEXT])[1]) == first:
+            assert time.monotonic() < deadline, "the version was not changed"
+            time.sleep(0.1)
+        time.sleep(1)
+        going.set()
+        feeding.join()
+        count = len(cluster.read("swap", 1))
+        found = cluster.read("swap-out", count)
+    assert len(found) == count
+    for partition in range(2):
+        digests = [headers(one)["revertant-model-digest"] for one in found if one.partition() == partition]
+        assert digests == sorted(digests, key=[first, second].index)
+        assert set(digests) == {first, second}
+
+
+def test_two_processes_of_one_name_do_not_both_go_on(programs, cluster, tmp_path):
+    """One of them says so and ends; the other restores."""
+    make(cluster, "name", partitions=2)
+    log = tmp_path / "log"
+    first = Stream(programs, cluster, "name", "--identity", "--instance", "twin", log=log)
+    try:
+        first.wait()
+        second = Stream(programs, cluster, "name", "--identity", "--instance", "twin", log=log)
+        try:
+            second.wait()
+            deadline, number = time.monotonic() + 60, 0
+            while first.process.poll() is None and second.process.poll() is None:
+                assert time.monotonic() < deadline, "both went on"
+                cluster.write("name", [{"key": str(at), "value": text(number + at)} for at in range(10)])
+                number += 10
+                time.sleep(0.2)
+            assert "give each process its own --instance" in log.read_text()
+            assert len(cluster.read("name-out", number)) == number
+        finally:
+            second.kill()
+    finally:
+        first.kill()
+
+
+def test_readiness_is_membership(programs, tmp_path):
+    """A stream whose broker is gone is not ready; when it is back, it is."""
+    with Cluster(tmp_path / "kafka") as cluster:
+        make(cluster, "ready")
+        with streaming(programs, cluster, "ready", "--identity", log=tmp_path / "log") as stream:
+            cluster.stop(1)
+            deadline = time.monotonic() + 60
+            while stream.is_ready():
+                assert time.monotonic() < deadline, "ready without a broker"
+                time.sleep(0.2)
+            cluster.start(1)
+            cluster.wait()
+            stream.wait()
+            cluster.write("ready", [{"value": TEXT}])
+            assert len(cluster.read("ready-out", 1)) == 1
+
+
+def test_what_is_used_wrongly_is_told(programs, cluster):
+    """What, where, and what to do."""
+    cluster.make("given")
+
+    def told(*options, brokers=cluster.bootstrap):
+        return finished(programs, brokers, *options)
+
+    for options, status, words in [
+        (["--input-topic=given", "--output-topic=given"], 2, "the input topic and the output topic are both `given`"),
+        (["--input-topic=given", "--output-topic=out", "--dead-letter-topic=out"], 2, "dead letters are both `out`"),
+        (["--input-topic=nowhere", "--output-topic=out"], 1, "there is no topic `nowhere`"),
+        (["--input-topic=given", "--output-topic=o", "--property=group.id=x"], 2, "set by --group"),
+        (["--input-topic=given", "--output-topic=o", "--property=no.such=x"], 2, "no.such"),
+        (["--input-topic=given", "--output-topic=o", "--field=text"], 2, "begins with a slash"),
+    ]:
+        found, said = told(*options)
+        assert (found, words in said) == (status, True), said
+    made = ["--input-topic", "given", "--output-topic", "new-out", "--create-topics", "3", "--replay-dead-letters"]
+    assert told(*made)[0] == 0
+    assert not cluster.read("new-out", 0, quiet=0)
+
+
+def test_brokers_that_are_none_or_refuse_are_told(programs, tmp_path):
+    """A wrong password, and something that speaks another language."""
+    jaas = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_ann="right";'
+    extra = f"sasl.enabled.mechanisms=PLAIN\nlistener.name.clients.plain.sasl.jaas.config={jaas}"
+    env = {"KAFKA_CLIENTS": "SASL_PLAINTEXT", "KAFKA_EXTRA": extra}
+    cluster = Cluster(tmp_path / "kafka", env=env)
+    cluster.properties = {
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": "ann",
+        "sasl.password": "right",
+    }
+    with cluster:
+        make(cluster, "safe")
+        cluster.write("safe", [{"value": TEXT}])
+        with streaming(programs, cluster, "safe", "--identity", log=tmp_path / "log"):
+            assert len(cluster.read("safe-out", 1)) == 1
+        secrets = tmp_path / "kafka.properties"
+        wrong = cluster.properties | {"sasl.password": "wrong-secret"}
+        secrets.write_text("# of the test\n" + "".join(f"{name} = {value}\n" for name, value in wrong.items()))
+        topics = ["--input-topic", "safe", "--output-topic", "safe-out"]
+        status, said = finished(programs, cluster.bootstrap, *topics, "--properties-file", secrets)
+        assert status == 1 and "uthentication failed" in said and "wrong-secret" not in said, said
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        """Answers in HTTP."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as page:
+        threading.Thread(target=page.serve_forever, daemon=True).start()
+        status, said = finished(programs, f"127.0.0.1:{page.server_port}", *topics)
+        page.shutdown()
+    assert status == 1 and "no broker at" in said and "--property" in said, said
+
+
+def test_chaos(programs, tmp_path):
+    """Kills, joins, a broker that stops, a network that is cut: every record is there once, in order."""
+    report = chaos(programs, tmp_path, records=6000, seconds=45)
+    assert report.problems == [], report
+    assert report.kills and report.cuts and report.stops and report.poison
