@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jsonschema_rs
 import yaml
+
 from conftest import ROOT, run
 
 SCHEMA = "github.com/compose-spec/compose-go/v2@v2.16.2"

@@ -3,9 +3,9 @@
     python3 -m bench.stream.chaos [--records 50000] [--seconds 240] [--programs target/release]
 
 Three brokers of Apache Kafka, six partitions, three to four processes of one group. While records are written at a
-steady rate, processes are killed (SIGKILL) and started again, join and leave; brokers are killed and started; every byte
-between the clients and the brokers is held up for ten seconds. One record in fifty is poison. Then the committed output
-and the dead letters are read: every record has to be there once, in the order of its partition.
+steady rate, processes are killed (SIGKILL) and started again, join and leave; brokers are killed and started; all
+that passes between clients and brokers is held up for ten seconds. One record in fifty is poison. Then the committed
+output and the dead letters are read: every record has to be there once, in the order of its partition.
 """
 
 import argparse

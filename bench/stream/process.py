@@ -27,7 +27,9 @@ class Stream:
         self.log = log
         properties = [option for pair in cluster.properties.items() for option in ("--property", "=".join(pair))]
         command = [programs / "serve", "stream", "--brokers", cluster.bootstrap, "--input-topic", topic]
-        command += ["--output-topic", f"{topic}-out", "--group", f"group-{topic}", "--listen", f"127.0.0.1:{self.port}"]
+        command += ["--output-topic", f"{topic}-out", "--listen", f"127.0.0.1:{self.port}"]
+        if "--group" not in options:
+            command += ["--group", f"group-{topic}"]
         command += ["--property", "session.timeout.ms=6000", *properties, *options]
         with (log or Path("/dev/null")).open("ab") as errors:
             self.process = subprocess.Popen([str(part) for part in command], stderr=errors)
@@ -46,7 +48,7 @@ class Stream:
         while not self.is_ready():
             assert self.process.poll() is None, f"the stream ended with status {self.process.returncode}"
             assert time.monotonic() < deadline, "the stream was not ready in time"
-            time.sleep(0.1)
+            time.sleep(0.02)
 
     def end(self) -> None:
         """Ask it to end; it has to, and well."""

@@ -6,9 +6,12 @@ use clap::{Args, ValueEnum};
 use restorer::{Priority, RestoreOptions};
 
 use super::{HttpArgs, OptionArgs, Seconds, parse_count};
-use crate::stream::{
-    Settings, ValueFormat,
-    settings::{BatchLimits, Delivery, NewTopics},
+use crate::{
+    batch::{self, BatchSettings, ExistingColumns},
+    stream::{
+        Settings, ValueFormat,
+        settings::{BatchLimits, Delivery, NewTopics},
+    },
 };
 
 /// `serve stream`.
@@ -35,13 +38,17 @@ pub struct StreamArgs {
     /// What may happen to a record when a process dies: nothing, or that it is written again.
     #[arg(long, env = "REVERTANT_DELIVERY", value_enum, default_value_t)]
     pub delivery: Delivery,
-    /// What values are: texts, or JSON objects.
+    /// What values are: texts, JSON objects, or tables.
     #[arg(long, env = "REVERTANT_VALUES", value_enum, default_value_t)]
     pub values: Values,
     /// JSON pointer (RFC 6901) to the text of an object.
     #[arg(long, env = "REVERTANT_FIELD", default_value = "/text", value_name = "POINTER", value_parser = parse_pointer)]
     pub field: String,
-    /// Replace members of objects that are named restored, edits, confidence or `model_digest`.
+    /// Column of texts of a table.
+    #[arg(long, env = "REVERTANT_COLUMN", default_value = batch::DEFAULT_COLUMN)]
+    pub column: String,
+    /// Replace members of objects that are named restored, edits, confidence or `model_digest`, and columns of tables that are
+    /// named restored, edits, confidence or error.
     #[arg(long, env = "REVERTANT_OVERWRITE_FIELDS")]
     pub overwrite_fields: bool,
     /// Bytes of a value, at most; a larger one is a dead letter.
@@ -96,6 +103,8 @@ pub enum Values {
     Text,
     /// JSON objects.
     Json,
+    /// Arrow IPC streams.
+    Arrow,
 }
 
 /// A property of librdkafka.
@@ -165,6 +174,10 @@ impl StreamArgs {
                 Values::Json => {
                     ValueFormat::Json { field: self.field.clone(), overwrites: self.overwrite_fields }
                 }
+                Values::Arrow => ValueFormat::Arrow(BatchSettings {
+                    column: self.column.clone(),
+                    existing: ExistingColumns::overwritten(self.overwrite_fields),
+                }),
             },
             max_value_bytes: self.max_value_bytes,
             attempts: self.attempts.get(),

@@ -68,9 +68,10 @@ impl Batch {
     }
 
     pub(super) fn push(&mut self, record: Record, parsed: Result<Parsed, RecordError>) {
-        let text = parsed.as_ref().ok().and_then(Parsed::text);
+        let texts = parsed.as_ref().map(Parsed::texts).unwrap_or_default();
+        let tokens: usize = texts.into_iter().flatten().map(|text| self.worker.tokens(text)).sum();
         // What is no text takes room as well.
-        self.held.add(text.map_or(1, |text| self.worker.tokens(text)).max(1));
+        self.held.add(tokens.max(1));
         self.records.push((record, parsed));
     }
 

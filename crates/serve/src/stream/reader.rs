@@ -88,7 +88,8 @@ impl Reader {
                 }
                 Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error.into()),
                 Some(Err(error)) => tracing::warn!(%error, "the consumer"),
-                None => {}
+                // Time to look around.
+                None => metrics::stream::in_flight(progress.in_flight.tokens()),
             }
             if progress.batch.as_ref().is_some_and(|batch| batch.is_full(limits)) {
                 self.hand_over(&mut progress);
@@ -161,6 +162,7 @@ impl Reader {
     fn hand_over(&self, progress: &mut Progress) {
         let Some(batch) = progress.batch.take() else { return };
         metrics::stream::batch(batch.records.len(), batch.tokens());
+        metrics::stream::in_flight(progress.in_flight.tokens());
         let (done, pending) = oneshot::channel();
         if self.batches.send(pending).is_err() {
             return;
@@ -175,7 +177,6 @@ impl Reader {
     /// Pauses while too much is in flight, and goes on at half of it.
     fn hold_back(&self, progress: &mut Progress) -> Result<(), StreamError> {
         let (tokens, most) = (progress.in_flight.tokens(), self.settings.in_flight_tokens);
-        metrics::stream::in_flight(tokens);
         let pause = if progress.is_paused { tokens > most / 2 } else { tokens >= most };
         if pause && !progress.is_paused {
             // What is in the batch must not wait for more.

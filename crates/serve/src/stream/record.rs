@@ -6,6 +6,7 @@ use rdkafka::{
 };
 
 use super::ownership::Assignment;
+use crate::text_error::TextError;
 
 /// What begins the names of all headers of the stream.
 const OWN: &str = "revertant-";
@@ -129,6 +130,8 @@ pub(super) enum ErrorKind {
     InvalidUtf8,
     /// The value is no JSON object.
     InvalidJson,
+    /// The value is no Arrow stream, or has not the columns.
+    InvalidArrow,
     /// The object has no such field.
     NoField,
     /// The field is no string.
@@ -151,6 +154,7 @@ impl ErrorKind {
         match self {
             Self::InvalidUtf8 => "invalid-utf8",
             Self::InvalidJson => "invalid-json",
+            Self::InvalidArrow => "invalid-arrow",
             Self::NoField => "no-field",
             Self::NotText => "not-text",
             Self::FieldTaken => "field-taken",
@@ -174,6 +178,15 @@ impl RecordError {
     /// One that another attempt would meet as well.
     pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), attempts: 1 }
+    }
+
+    /// Of a text, after so many `attempts`.
+    pub(super) fn of_text(error: &TextError, attempts: u32) -> Self {
+        let kind = match error {
+            TextError::Panicked(_) => ErrorKind::Panicked,
+            TextError::Refused(_) | TextError::Late => ErrorKind::Refused,
+        };
+        Self { kind, message: error.to_string(), attempts }
     }
 }
 

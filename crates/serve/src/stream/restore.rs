@@ -9,11 +9,11 @@ use super::{
     StreamError,
     batch::{Batch, Held, Read},
     outgoing::Outgoing,
-    record::{ErrorKind, RecordError},
     settings::Settings,
     value::Parsed,
 };
 use crate::{
+    batch::RowResult,
     error::{ApiError, Kind},
     http::{auth::Client, state::AppState},
     models::served::Served,
@@ -47,6 +47,8 @@ pub(super) enum Worker {
 
 /// A batch that can be written.
 pub(super) struct Restored {
+    /// Of the model that has restored it.
+    pub(super) digest: Arc<str>,
     pub(super) records: Vec<Outgoing>,
     /// When its first record was read.
     pub(super) since: Instant,
@@ -83,13 +85,14 @@ impl Restoring {
     pub(super) async fn restore(self, batch: Batch) -> Result<Restored, StreamError> {
         let (worker, records, since, held) = batch.into_parts();
         let digest: Arc<str> = worker.digest().into();
-        let (restoring, worker, digest) = (&self, &worker, &digest);
+        let (restoring, worker, by) = (&self, &worker, &digest);
         let one = |read: Read| async move {
             let (record, parsed) = read;
             let outcome = match parsed {
                 Err(error) => Err(error),
                 Ok(parsed) => {
-                    restoring.one(worker, &parsed).await?.map(|found| parsed.encode(found.as_ref(), digest))
+                    let (results, attempts) = restoring.all(worker, &parsed).await?;
+                    parsed.encode(results, attempts, by)
                 }
             };
             Ok::<_, StreamError>(Outgoing { record, outcome })
@@ -100,37 +103,45 @@ impl Restoring {
             records.push(outgoing?);
         }
         drop(under_way);
-        Ok(Restored { records, since, held })
+        Ok(Restored { digest, records, since, held })
+    }
+
+    /// What becomes of the texts of a value, and how often the last of them that failed was tried.
+    async fn all(&self, worker: &Worker, parsed: &Parsed) -> Result<(Vec<RowResult>, u32), StreamError> {
+        let texts = parsed.texts();
+        let Worker::Model(model) = worker else {
+            return Ok((texts.into_iter().map(|text| text.map(|text| Ok(unchanged(text)))).collect(), 1));
+        };
+        let (mut results, mut most) = (Vec::with_capacity(texts.len()), 1);
+        let requests: Vec<Option<RestoreRequest>> = texts
+            .into_iter()
+            .map(|text| text.map(|text| RestoreRequest::new(text).with_options(self.options)))
+            .collect();
+        let mut under_way =
+            stream::iter(requests).map(|request| self.one(model, request)).buffered(TEXTS_UNDER_WAY);
+        while let Some(done) = under_way.next().await {
+            let (result, attempts) = done?;
+            most = most.max(attempts);
+            results.push(result);
+        }
+        Ok((results, most))
     }
 
     async fn one(
         &self,
-        worker: &Worker,
-        parsed: &Parsed,
-    ) -> Result<Result<Option<Restoration>, RecordError>, StreamError> {
-        let Some(text) = parsed.text() else { return Ok(Ok(None)) };
-        let Worker::Model(model) = worker else {
-            return Ok(Ok(Some(unchanged(text))));
-        };
-        let request = RestoreRequest::new(text).with_options(self.options);
+        model: &Served,
+        request: Option<RestoreRequest>,
+    ) -> Result<(RowResult, u32), StreamError> {
+        let Some(request) = request else { return Ok((None, 1)) };
         let client = Client(CLIENT.into());
         let mut attempts = 1;
         loop {
-            let error = match restore_one(model, &request, &client).await {
+            match restore_one(model, &request, &client).await {
                 Err(_gone) => return Err(StreamError::NoEngine),
-                Ok(Ok(restoration)) => return Ok(Ok(Some(restoration))),
                 // What else was under way may have been the reason.
-                Ok(Err(TextError::Panicked(_))) if attempts < self.attempts => {
-                    attempts += 1;
-                    continue;
-                }
-                Ok(Err(error)) => error,
-            };
-            let kind = match error {
-                TextError::Panicked(_) => ErrorKind::Panicked,
-                TextError::Refused(_) | TextError::Late => ErrorKind::Refused,
-            };
-            return Ok(Err(RecordError { kind, message: error.to_string(), attempts }));
+                Ok(Err(TextError::Panicked(_))) if attempts < self.attempts => attempts += 1,
+                Ok(result) => return Ok((Some(result), attempts)),
+            }
         }
     }
 }

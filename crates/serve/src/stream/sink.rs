@@ -25,6 +25,8 @@ use super::{
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Time until there is room again for another record.
 const ROOM: Duration = Duration::from_millis(5);
+/// Time until it is asked again whether everything was delivered.
+const LOOK: Duration = Duration::from_micros(300);
 
 /// Why a batch was not written. Nothing of it is seen by those that read committed records.
 #[derive(Debug)]
@@ -100,9 +102,17 @@ impl Sink {
     }
 
     /// Waits until everything that was sent is delivered; false where something was not.
-    pub(super) fn is_delivered(&self) -> Result<bool, WriteError> {
-        self.again(|| self.producer.flush(PATIENCE))?;
-        Ok(self.producer.context().has_delivered_all())
+    pub(super) fn is_delivered(&self) -> bool {
+        self.wait_for_delivery();
+        self.producer.context().has_delivered_all()
+    }
+
+    /// Waits until nothing is under way any more; what is not delivered within `message.timeout.ms` has failed then.
+    fn wait_for_delivery(&self) {
+        // The client's own flush looks only ten times a second.
+        while self.producer.in_flight_count() > 0 {
+            std::thread::sleep(LOOK);
+        }
     }
 
     /// Writes the batch, with the offsets after it.
@@ -113,10 +123,11 @@ impl Sink {
                     return Err(WriteError::Aborted("the consumer is in no group".to_owned()));
                 };
                 self.again(|| self.producer.send_offsets_to_transaction(offsets, &group, PATIENCE))?;
+                self.wait_for_delivery();
                 self.again(|| self.producer.commit_transaction(PATIENCE))
             }
             Delivery::AtLeastOnce => {
-                if !self.is_delivered()? {
+                if !self.is_delivered() {
                     return Err(WriteError::Aborted("records were not delivered".to_owned()));
                 }
                 self.judged(self.consumer.commit(offsets, CommitMode::Sync))

@@ -1,11 +1,15 @@
 //! What the values of records are, and what becomes of them.
 
+mod table;
+
 use restorer::Restoration;
 use serde_json::value::{RawValue, to_raw_value};
 
+use self::table::{Known, Table};
 use super::record::{ErrorKind, RecordError, own_header};
 use crate::{
     api::answer::EditBody,
+    batch::{BatchSettings, RowResult},
     members::{Members, kind_of},
 };
 
@@ -24,6 +28,8 @@ pub enum ValueFormat {
         /// Whether members of the names of the new ones are replaced.
         overwrites: bool,
     },
+    /// An Arrow IPC stream; the answer is the table with more columns.
+    Arrow(BatchSettings),
 }
 
 /// A value, read.
@@ -36,6 +42,7 @@ pub(super) enum Parsed {
         members: Members<Box<RawValue>>,
         text: Option<String>,
     },
+    Table(Box<Table>),
 }
 
 /// What is written of a restored record.
@@ -53,13 +60,13 @@ impl ValueFormat {
             let message = format!("the value has {} bytes; at most {max_bytes} are taken", value.len());
             return Err(RecordError::new(ErrorKind::TooLarge, message));
         }
-        let text = std::str::from_utf8(value).map_err(|error| {
-            let message = format!("the value is no UTF-8: byte {} starts no character", error.valid_up_to());
-            RecordError::new(ErrorKind::InvalidUtf8, message)
-        })?;
         match self {
-            Self::Text => Ok(Parsed::Text(text.to_owned())),
+            Self::Text => Ok(Parsed::Text(utf8(value)?.to_owned())),
+            Self::Arrow(settings) => {
+                Table::parse(value, settings).map(|table| Parsed::Table(Box::new(table)))
+            }
             Self::Json { field, overwrites } => {
+                let text = utf8(value)?;
                 let members: Members<Box<RawValue>> = serde_json::from_str(text).map_err(|error| {
                     RecordError::new(ErrorKind::InvalidJson, format!("the value is no JSON object: {error}"))
                 })?;
@@ -73,6 +80,13 @@ impl ValueFormat {
             }
         }
     }
+}
+
+fn utf8(value: &[u8]) -> Result<&str, RecordError> {
+    std::str::from_utf8(value).map_err(|error| {
+        let message = format!("the value is no UTF-8: byte {} starts no character", error.valid_up_to());
+        RecordError::new(ErrorKind::InvalidUtf8, message)
+    })
 }
 
 /// The text that `pointer` leads to; none where it is null.
@@ -108,58 +122,83 @@ fn text_at(members: &Members<Box<RawValue>>, pointer: &str) -> Result<Option<Str
 }
 
 impl Parsed {
-    /// The text to restore.
-    pub(super) fn text(&self) -> Option<&str> {
+    /// The texts to restore, with those that are null.
+    pub(super) fn texts(&self) -> Vec<Option<&str>> {
         match self {
-            Self::Null => None,
-            Self::Text(text) => Some(text),
-            Self::Object { text, .. } => text.as_deref(),
+            Self::Null => Vec::new(),
+            Self::Text(text) => vec![Some(text)],
+            Self::Object { text, .. } => vec![text.as_deref()],
+            Self::Table(table) => table.texts.iter().map(Option::as_deref).collect(),
         }
     }
 
-    /// The answer: `restoration` is of [`Parsed::text`], by the model of this digest.
-    pub(super) fn encode(&self, restoration: Option<&Restoration>, digest: &str) -> Encoded {
-        let mut headers = Vec::new();
-        let edits = |restoration: &Restoration| -> Vec<EditBody> {
-            restoration.edits.iter().cloned().map(EditBody::from).collect()
-        };
-        let value = match self {
-            Self::Null => None,
-            Self::Text(text) => {
-                headers.push(own_header("model-digest", digest));
-                if let Some(restoration) = restoration {
-                    headers.push(own_header("confidence", &restoration.confidence));
-                    // Strings and numbers are always written.
-                    let edits = serde_json::to_string(&edits(restoration)).unwrap_or_default();
-                    headers.push(own_header("edits", &edits));
-                }
-                Some(restoration.map_or(text, |restoration| &restoration.text).clone().into_bytes())
-            }
-            Self::Object { members, .. } => {
-                headers.push(own_header("model-digest", digest));
-                let raw = |value: serde_json::Result<Box<RawValue>>| {
-                    value.unwrap_or_else(|_| RawValue::NULL.to_owned())
-                };
-                let [restored, all, confidence, model] = NEW_FIELDS;
-                let new = [
-                    (restored, raw(to_raw_value(&restoration.map(|one| &one.text)))),
-                    (all, raw(to_raw_value(&restoration.map(edits)))),
-                    (confidence, raw(to_raw_value(&restoration.map(|one| one.confidence)))),
-                    (model, raw(to_raw_value(digest))),
-                ];
-                Some(serde_json::to_vec(&members.with(&new)).unwrap_or_default())
-            }
-        };
-        Encoded { value, headers }
+    /// The answer: `results` are of [`Parsed::texts`], by the model of this digest. A table has a column for what failed;
+    /// elsewhere it is an error, after so many `attempts`.
+    pub(super) fn encode(
+        &self,
+        mut results: Vec<RowResult>,
+        attempts: u32,
+        digest: &str,
+    ) -> Result<Encoded, RecordError> {
+        let digest_header = own_header("model-digest", digest);
+        if let Self::Table(table) = self {
+            let value = table.encode(&Known::new(results))?;
+            return Ok(Encoded { value: Some(value), headers: vec![digest_header] });
+        }
+        let restoration = results.pop().flatten().transpose();
+        let restoration = restoration.map_err(|error| RecordError::of_text(&error, attempts))?;
+        Ok(match self {
+            Self::Null | Self::Table(_) => Encoded { value: None, headers: Vec::new() },
+            Self::Text(text) => of_text(text, restoration, digest_header),
+            Self::Object { members, .. } => Encoded {
+                value: Some(of_object(members, restoration.as_ref(), digest)),
+                headers: vec![digest_header],
+            },
+        })
     }
+}
+
+/// The restored text, and the rest in headers.
+fn of_text(text: &str, restoration: Option<Restoration>, digest: (String, Option<Vec<u8>>)) -> Encoded {
+    let mut headers = vec![digest];
+    let Some(restoration) = restoration else {
+        return Encoded { value: Some(text.as_bytes().to_vec()), headers };
+    };
+    headers.push(own_header("confidence", &restoration.confidence));
+    // Strings and numbers are always written.
+    headers.push(own_header("edits", &serde_json::to_string(&edits(&restoration)).unwrap_or_default()));
+    Encoded { value: Some(restoration.text.into_bytes()), headers }
+}
+
+/// The object with its new members.
+fn of_object(members: &Members<Box<RawValue>>, restoration: Option<&Restoration>, digest: &str) -> Vec<u8> {
+    let raw = |value: serde_json::Result<Box<RawValue>>| value.unwrap_or_else(|_| RawValue::NULL.to_owned());
+    let [restored, all, confidence, model] = NEW_FIELDS;
+    let new = [
+        (restored, raw(to_raw_value(&restoration.map(|one| &one.text)))),
+        (all, raw(to_raw_value(&restoration.map(edits)))),
+        (confidence, raw(to_raw_value(&restoration.map(|one| one.confidence)))),
+        (model, raw(to_raw_value(digest))),
+    ];
+    serde_json::to_vec(&members.with(&new)).unwrap_or_default()
+}
+
+fn edits(restoration: &Restoration) -> Vec<EditBody> {
+    restoration.edits.iter().cloned().map(EditBody::from).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::{
+        array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray},
+        ipc::{reader::StreamReader, writer::StreamWriter},
+    };
     use corruptor::Edit;
 
     use super::*;
-    use crate::stream::restore::unchanged;
+    use crate::{stream::restore::unchanged, text_error::TextError};
 
     fn json(field: &str, overwrites: bool) -> ValueFormat {
         ValueFormat::Json { field: field.to_owned(), overwrites }
@@ -173,6 +212,10 @@ mod tests {
         }
     }
 
+    fn value_of(parsed: &Parsed, result: RowResult) -> Vec<u8> {
+        parsed.encode(vec![result], 1, "d").unwrap().value.unwrap()
+    }
+
     fn kind(format: &ValueFormat, value: &[u8]) -> ErrorKind {
         format.parse(Some(value), 100).unwrap_err().kind
     }
@@ -180,8 +223,8 @@ mod tests {
     #[test]
     fn a_text_is_answered_by_a_text_and_headers() {
         let parsed = ValueFormat::Text.parse(Some(b"ab"), 2).unwrap();
-        assert_eq!(parsed.text(), Some("ab"));
-        let encoded = parsed.encode(Some(&restoration()), "d");
+        assert_eq!(parsed.texts(), [Some("ab")]);
+        let encoded = parsed.encode(vec![Some(Ok(restoration()))], 1, "d").unwrap();
         assert_eq!(encoded.value.as_deref(), Some(&b"Ab"[..]));
         let edits = r#"[{"start":0,"end":1,"replacement":"A","confidence":0.5}]"#;
         let expected =
@@ -192,11 +235,50 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_failed_is_an_error() {
+        let parsed = ValueFormat::Text.parse(Some(b"ab"), 2).unwrap();
+        let error = parsed.encode(vec![Some(Err(TextError::Panicked("p".to_owned())))], 3, "d").unwrap_err();
+        assert_eq!((error.kind, error.attempts), (ErrorKind::Panicked, 3));
+    }
+
+    #[test]
+    fn a_table_keeps_its_columns_and_says_what_failed() {
+        let batch = RecordBatch::try_from_iter([
+            ("n", Arc::new(Int64Array::from(vec![1, 2, 3])) as ArrayRef),
+            ("corrupted", Arc::new(StringArray::from(vec![Some("ab"), None, Some("c")])) as ArrayRef),
+        ])
+        .unwrap();
+        let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        let value = writer.into_inner().unwrap();
+        let format = ValueFormat::Arrow(BatchSettings::default());
+        let parsed = format.parse(Some(&value), 10_000).unwrap();
+        assert_eq!(parsed.texts(), [Some("ab"), None, Some("c")]);
+        let failed = Some(Err(TextError::Refused("r".to_owned())));
+        let encoded = parsed.encode(vec![Some(Ok(restoration())), None, failed], 1, "d").unwrap();
+        assert_eq!(encoded.headers, [own_header("model-digest", "d")]);
+        let written = encoded.value.unwrap();
+        let restored: Vec<RecordBatch> =
+            StreamReader::try_new(&written[..], None).unwrap().collect::<Result<_, _>>().unwrap();
+        assert_eq!(restored.len(), 1);
+        let texts = restored[0].column_by_name("restored").unwrap().as_string::<i32>();
+        assert_eq!(texts.iter().collect::<Vec<_>>(), [Some("Ab"), None, None]);
+        assert_eq!(restored[0].project(&[0, 1]).unwrap(), batch);
+        assert!(restored[0].column_by_name("error").unwrap().as_string::<i32>().value(2).contains('r'));
+        for wrong in [&value[..value.len() / 2], b"ab", b""] {
+            assert_eq!(format.parse(Some(wrong), 10_000).unwrap_err().kind, ErrorKind::InvalidArrow);
+        }
+        let other = ValueFormat::Arrow(BatchSettings { column: "n".to_owned(), ..BatchSettings::default() });
+        assert_eq!(other.parse(Some(&value), 10_000).unwrap_err().kind, ErrorKind::InvalidArrow);
+    }
+
+    #[test]
     fn a_tombstone_passes() {
         for format in [ValueFormat::Text, json("/text", false)] {
             let parsed = format.parse(None, 0).unwrap();
-            assert_eq!(parsed.text(), None);
-            assert_eq!(parsed.encode(None, "d"), Encoded { value: None, headers: Vec::new() });
+            assert!(parsed.texts().is_empty());
+            let passed = Encoded { value: None, headers: Vec::new() };
+            assert_eq!(parsed.encode(Vec::new(), 1, "d"), Ok(passed));
         }
     }
 
@@ -204,14 +286,14 @@ mod tests {
     fn an_object_keeps_its_members_as_they_are_written() {
         let value = br#"{"n": 1.50, "text": "ab", "x": {"t": ["q", "cd"]}, "null": null}"#;
         let parsed = json("/text", false).parse(Some(value), 100).unwrap();
-        assert_eq!(parsed.text(), Some("ab"));
-        let written = String::from_utf8(parsed.encode(Some(&restoration()), "d").value.unwrap()).unwrap();
+        assert_eq!(parsed.texts(), [Some("ab")]);
+        let written = String::from_utf8(value_of(&parsed, Some(Ok(restoration())))).unwrap();
         let expected = r#"{"n":1.50,"text":"ab","x":{"t": ["q", "cd"]},"null":null,"restored":"Ab","edits":[{"start":0,"end":1,"replacement":"A","confidence":0.5}],"confidence":0.25,"model_digest":"d"}"#;
         assert_eq!(written, expected);
-        assert_eq!(json("/x/t/1", false).parse(Some(value), 100).unwrap().text(), Some("cd"));
+        assert_eq!(json("/x/t/1", false).parse(Some(value), 100).unwrap().texts(), [Some("cd")]);
         let null = json("/null", false).parse(Some(value), 100).unwrap();
-        assert_eq!(null.text(), None);
-        let written = String::from_utf8(null.encode(None, "d").value.unwrap()).unwrap();
+        assert_eq!(null.texts(), [None]);
+        let written = String::from_utf8(value_of(&null, None)).unwrap();
         assert!(written.ends_with(r#""restored":null,"edits":null,"confidence":null,"model_digest":"d"}"#));
     }
 
@@ -228,7 +310,7 @@ mod tests {
         assert_eq!(kind(&json("/a/b", false), b"{\"a\": {\"c\": 1}}"), ErrorKind::NoField);
         let taken = b"{\"text\": \"a\", \"edits\": 7}";
         assert_eq!(kind(&text, taken), ErrorKind::FieldTaken);
-        assert_eq!(json("/text", true).parse(Some(taken), 100).unwrap().text(), Some("a"));
-        assert_eq!(json("/a~1b", false).parse(Some(b"{\"a/b\": \"c\"}"), 100).unwrap().text(), Some("c"));
+        assert_eq!(json("/text", true).parse(Some(taken), 100).unwrap().texts(), [Some("a")]);
+        assert_eq!(json("/a~1b", false).parse(Some(b"{\"a/b\": \"c\"}"), 100).unwrap().texts(), [Some("c")]);
     }
 }

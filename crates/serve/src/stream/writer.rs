@@ -7,6 +7,7 @@ use std::{
 };
 
 use rdkafka::{Offset, TopicPartitionList, error::RDKafkaErrorCode};
+use tokio::sync::oneshot::error::TryRecvError;
 
 use super::{
     StreamError,
@@ -58,20 +59,30 @@ impl Writer {
 
     /// Writes until the reader has ended.
     pub(super) fn run(mut self, batches: &Receiver<Pending>) -> Result<(), StreamError> {
-        for pending in batches {
-            let restored = pending.blocking_recv().map_err(|_panicked| StreamError::NoEngine)??;
-            self.write(&restored)?;
+        let mut ready = Ready { batches, pending: None, restored: None };
+        while let Some(first) = ready.wait()? {
+            let mut records = first.records.len();
+            let mut together = vec![first];
+            // What was restored meanwhile goes along: so many transactions as there is time for, not one a batch.
+            while let Some(next) =
+                ready.next(&together[0].digest, self.settings.limits.records.saturating_sub(records))?
+            {
+                records += next.records.len();
+                together.push(next);
+            }
+            self.write(&together)?;
         }
         Ok(())
     }
 
-    /// Writes a batch, less what is not this process's own any more.
-    fn write(&mut self, restored: &Restored) -> Result<(), StreamError> {
+    /// Writes batches, less what is not this process's own any more.
+    fn write(&mut self, restored: &[Restored]) -> Result<(), StreamError> {
         let ownership = Arc::clone(&self.ownership);
         // Read before everything has to be read again: dropped.
         let Some(transaction) = ownership.transaction() else { return Ok(()) };
         let is_owned = |one: &&Outgoing| transaction.owns(one.record.partition, one.record.assignment);
-        let records: Vec<&Outgoing> = restored.records.iter().filter(is_owned).collect();
+        let records: Vec<&Outgoing> =
+            restored.iter().flat_map(|batch| &batch.records).filter(is_owned).collect();
         if records.is_empty() {
             return Ok(());
         }
@@ -92,7 +103,7 @@ impl Writer {
         for (number, one) in records.iter().enumerate() {
             let place = one.record.place();
             let is_suspect = self.suspects.contains(&place);
-            if is_suspect && !self.sink.is_delivered()? {
+            if is_suspect && !self.sink.is_delivered() {
                 return Err(WriteError::Aborted("records were not delivered".to_owned()));
             }
             // At most as a restored record, as a dead letter, and as one without a value.
@@ -103,7 +114,7 @@ impl Writer {
                     return Err(WriteError::Aborted(format!("a dead letter is not taken: {code}")));
                 }
             }
-            if is_suspect && !self.sink.is_delivered()? {
+            if is_suspect && !self.sink.is_delivered() {
                 return Err(WriteError::Aborted("a record is not taken".to_owned()));
             }
         }
@@ -160,9 +171,12 @@ impl Writer {
         Ok(())
     }
 
-    fn count(&mut self, records: &[&Outgoing], restored: &Restored, begun: Instant) {
+    fn count(&mut self, records: &[&Outgoing], restored: &[Restored], begun: Instant) {
         metrics::stream::transaction("committed");
-        metrics::stream::commit(begun.elapsed(), restored.since.elapsed());
+        metrics::stream::commit(begun.elapsed());
+        for batch in restored {
+            metrics::stream::latency(batch.since.elapsed());
+        }
         let mut dead = 0;
         for one in records {
             let refusal = self.refused.remove(&one.record.place());
@@ -175,6 +189,47 @@ impl Writer {
             }
         }
         metrics::stream::records(records.len() - dead);
+    }
+}
+
+/// The batches in their order, as they are restored.
+struct Ready<'r> {
+    batches: &'r Receiver<Pending>,
+    pending: Option<Pending>,
+    /// One that was restored, and did not go along.
+    restored: Option<Restored>,
+}
+
+impl Ready<'_> {
+    /// The next one, however long it takes; none after the last.
+    fn wait(&mut self) -> Result<Option<Restored>, StreamError> {
+        if let Some(restored) = self.restored.take() {
+            return Ok(Some(restored));
+        }
+        match self.pending.take().or_else(|| self.batches.recv().ok()) {
+            Some(pending) => pending.blocking_recv().map_err(|_panicked| StreamError::NoEngine)?.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The next one, where it is restored already, by the model of this digest, and has no more than so many records.
+    fn next(&mut self, digest: &str, records: usize) -> Result<Option<Restored>, StreamError> {
+        let Some(mut pending) = self.pending.take().or_else(|| self.batches.try_recv().ok()) else {
+            return Ok(None);
+        };
+        let restored = match pending.try_recv() {
+            Ok(restored) => restored?,
+            Err(TryRecvError::Empty) => {
+                self.pending = Some(pending);
+                return Ok(None);
+            }
+            Err(TryRecvError::Closed) => return Err(StreamError::NoEngine),
+        };
+        if *restored.digest != *digest || restored.records.len() > records {
+            self.restored = Some(restored);
+            return Ok(None);
+        }
+        Ok(Some(restored))
     }
 }
 
