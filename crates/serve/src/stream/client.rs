@@ -52,6 +52,8 @@ pub(super) fn producer_config(settings: &Settings) -> Result<ClientConfig, Strea
             // As Java's: a key lands in the same partition whoever writes it.
             ("partitioner", "murmur2_random"),
             ("delivery.report.only.error", "true"),
+            // A transaction waits for the broker to be through with the one before: milliseconds, not the hundred of the default.
+            ("retry.backoff.ms", "10"),
         ],
     )?;
     config.set("enable.idempotence", "true");
