@@ -1,12 +1,14 @@
 """`serve stream` on Apache Kafka itself."""
 
 import http.server
+import io
 import json
 import shutil
 import threading
 import time
 import tomllib
 
+import pyarrow as pa
 import pytest
 from streaming import finished, headers, restored, streaming
 
@@ -118,6 +120,26 @@ def test_a_field_of_an_object_is_restored_and_bad_records_are_told(programs, clu
         dead = [headers(one) for one in dead][-(len(bad) - 1) :]
         assert {one["revertant-attempts"] for one in dead} == {str(attempt)}
         assert {one["revertant-offset"] for one in dead} == {"10", "11", "13", "14", "15"}
+
+
+def test_tables_are_restored(programs, cluster, tmp_path):
+    """Arrow streams, read and written by pyarrow; what is no table is a dead letter."""
+    make(cluster, "tables", partitions=1)
+    table = pa.table({"id": [1, 2, 3], "corrupted": [text(0), None, text(1)]})
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    cluster.write("tables", [{"value": sink.getvalue()}, {"value": b"no table"}])
+    with streaming(programs, cluster, "tables", "--values", "arrow", log=tmp_path / "log") as stream:
+        (found,) = cluster.read("tables-out", 1)
+        (dead,) = cluster.read("tables.dead-letters", 1)
+        answers, digest = restored(stream.address, [text(0), text(1)])
+    written = pa.ipc.open_stream(found.value()).read_all()
+    assert written.select(["id", "corrupted"]).equals(table)
+    assert written["restored"].to_pylist() == [answers[0]["text"], None, answers[1]["text"]]
+    assert written.column_names[2:] == ["restored", "edits", "confidence", "error"]
+    assert headers(found) == {"revertant-model-digest": digest}
+    assert headers(dead)["revertant-error-kind"] == "invalid-arrow"
 
 
 def test_what_the_brokers_do_not_take_is_a_dead_letter(programs, cluster, tmp_path):

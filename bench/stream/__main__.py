@@ -3,10 +3,10 @@
     python3 -m bench.stream [--records 400000] [--texts 20000] [--programs target/release]
 
 Broker, stream and clients share the machine. First the loop's own cost: records of 200 bytes that are there already
-pass through (`--identity`), beside a loop of the same shape in Python (confluent-kafka): consume, produce and commit in
-transactions of as many records. Then texts of the test split by the model, beside `serve batch` on the same texts. Then the
-time from a record's writing until a consumer of committed records has it, while texts come at half of that rate.
-Prints a Markdown table of medians with the least and the greatest.
+pass through (`--identity`), beside a loop of the same shape in Python (confluent-kafka): consume, produce and commit
+in transactions of as many records. Then texts of the test split by the model, beside `serve batch` on the same texts.
+Then the time from a record's writing until a consumer of committed records has it, while texts come at half of that
+rate. Prints a Markdown table of medians with the least and the greatest.
 """
 
 import argparse
