@@ -54,6 +54,9 @@ pub(super) fn producer_config(settings: &Settings) -> Result<ClientConfig, Strea
             ("delivery.report.only.error", "true"),
             // A transaction waits for the broker to be through with the one before: milliseconds, not the hundred of the default.
             ("retry.backoff.ms", "10"),
+            // Offsets whose coordinator has gone wait, whatever their timeout, until a connection opens or closes (librdkafka #5511,
+            // #5456): so idle ones close, each at its own time.
+            ("connections.max.idle.ms", "5000"),
         ],
     )?;
     config.set("enable.idempotence", "true");
