@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -132,31 +133,40 @@ def disturb(group: Group, cluster: Cluster, report: Report, until: float, pick: 
         group.restart_dead()
 
 
+def by_partition(messages: list, number_of: Callable) -> dict[int, list[int]]:
+    """Return the numbers of the records of each partition, in their order."""
+    numbers: dict[int, list[int]] = {partition: [] for partition in range(PARTITIONS)}
+    for message in messages:
+        numbers[message.partition()].append(number_of(message))
+    return numbers
+
+
 def check(cluster: Cluster, report: Report) -> None:
-    """Read everything, and tell what is not as it has to be."""
-    poison = {number for number in range(report.records) if number % POISON_EVERY == 7}
+    """Read everything, and tell what is not as it has to be: the output holds what the input holds, in its order."""
+    given = cluster.read(TOPIC, report.records, seconds=120, quiet=2)
+    poison = [message for message in given if message.value().startswith(b"poison")]
     report.poison = len(poison)
-    found = cluster.read(f"{TOPIC}-out", report.records - len(poison), seconds=240, quiet=5)
+    if len({message.key() for message in given}) != report.records:
+        report.problems.append(f"of {report.records} records {len(given)} were written")
+    found = cluster.read(f"{TOPIC}-out", len(given) - len(poison), seconds=240, quiet=5)
     dead = cluster.read(f"{TOPIC}.dead-letters", len(poison), seconds=60, quiet=2)
-    order: dict[int, list[int]] = {partition: [] for partition in range(PARTITIONS)}
-    times: Counter = Counter()
-    for message in found:
-        value = json.loads(message.value())
-        times[value["number"]] += 1
-        order[message.partition()].append(value["number"])
-        if message.partition() != value["number"] % PARTITIONS or "restored" not in value:
-            report.problems.append(f"record {value['number']} is not as it has to be")
-    letters = Counter(int(message.value().split()[1]) for message in dead)
-    for name, counted, wanted in (
-        ("output", times, set(range(report.records)) - poison),
-        ("dead letters", letters, poison),
-    ):
-        lost, more = wanted - set(counted), {number: count for number, count in counted.items() if count > 1}
-        if lost or more or set(counted) - wanted:
-            report.problems.append(f"{name}: {len(lost)} lost {sorted(lost)[:10]}, {len(more)} more than once {more}")
+    good = [message for message in given if not message.value().startswith(b"poison")]
+    wanted = by_partition(good, lambda message: json.loads(message.value())["number"])
+    output = by_partition(found, lambda message: json.loads(message.value())["number"])
+    for partition, numbers in wanted.items():
+        lost = Counter(numbers) - Counter(output[partition])
+        more = Counter(output[partition]) - Counter(numbers)
+        if lost or more:
+            report.problems.append(
+                f"partition {partition}: {len(lost)} lost {dict(lost)}, {len(more)} more {dict(more)}"
+            )
+        elif numbers != output[partition]:
+            report.problems.append(f"partition {partition} is not in order")
     report.problems += [
-        f"partition {partition} is not in order" for partition, numbers in order.items() if numbers != sorted(numbers)
+        "a record is not restored" for message in found if "restored" not in json.loads(message.value())
     ]
+    if Counter(message.value() for message in dead) != Counter(message.value() for message in poison):
+        report.problems.append(f"{len(dead)} dead letters of {len(poison)} poisoned records")
 
 
 def chaos(

@@ -149,7 +149,7 @@ class Cluster:
 
     def write(self, topic: str, records: list[dict]) -> None:
         """Write records, each with what `Producer.produce` takes."""
-        producer = Producer(self.client(partitioner="murmur2_random"))
+        producer = Producer(self.client(partitioner="murmur2_random", enable_idempotence=True))
         undelivered = []
         for record in records:
             while True:

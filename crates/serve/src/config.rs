@@ -188,7 +188,7 @@ fn printed(name: &str, matches: &ArgMatches, from_file: &[String], models: &[Mod
         let id = arg.get_id().as_str();
         let values: Vec<String> = match matches.get_raw(id) {
             Some(values) if arg.get_action().takes_values() => {
-                values.map(|value| quoted(&value.to_string_lossy())).collect()
+                values.map(|value| quoted(&without_secret(name, &value.to_string_lossy()))).collect()
             }
             _ => Vec::new(),
         };
@@ -211,6 +211,17 @@ fn printed(name: &str, matches: &ArgMatches, from_file: &[String], models: &[Mod
         let _written = write!(text, "\n{models}");
     }
     text
+}
+
+/// A value as it may be shown: properties of clients can be passwords.
+fn without_secret(name: &str, value: &str) -> String {
+    const SECRET: [&str; 4] = ["password", "secret", "key", "pem"];
+    match value.split_once('=') {
+        Some((property, _)) if name == "property" && SECRET.iter().any(|part| property.contains(part)) => {
+            format!("{property}=…")
+        }
+        _ => value.to_owned(),
+    }
 }
 
 #[derive(Serialize)]

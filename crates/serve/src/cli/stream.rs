@@ -181,7 +181,6 @@ impl StreamArgs {
             },
             max_value_bytes: self.max_value_bytes,
             attempts: self.attempts.get(),
-            model: None,
             options: RestoreOptions { priority: Priority::Bulk, ..RestoreOptions::from(&self.options) },
             is_identity: self.identity,
             properties: properties.into_iter().collect(),

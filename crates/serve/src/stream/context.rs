@@ -49,9 +49,8 @@ pub(super) fn producer(settings: &Settings) -> Result<Producer, StreamError> {
 /// Why a client is not made: its properties.
 fn refused(error: KafkaError) -> StreamError {
     match error {
-        KafkaError::ClientConfig(_, reason, name, value) => {
-            StreamError::Property(format!("`{name}={value}`: {reason}"))
-        }
+        // Without the value, which may be a secret.
+        KafkaError::ClientConfig(_, reason, name, _) => StreamError::Property(format!("`{name}`: {reason}")),
         KafkaError::ClientCreation(reason) => StreamError::Property(reason),
         other => StreamError::Client(other),
     }

@@ -82,7 +82,7 @@ impl Reader {
             let limits = &self.settings.limits;
             let timeout = progress.batch.as_ref().map_or(TICK, |batch| batch.time_left(limits).min(TICK));
             match self.consumer.poll(timeout) {
-                Some(Ok(message)) => self.take(&message, until, &mut progress)?,
+                Some(Ok(message)) => self.take(&message, until, &mut progress),
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     progress.ended.insert(partition);
                 }
@@ -119,18 +119,13 @@ impl Reader {
         Ok(())
     }
 
-    fn take(
-        &self,
-        message: &BorrowedMessage<'_>,
-        until: &HashMap<i32, i64>,
-        progress: &mut Progress,
-    ) -> Result<(), StreamError> {
+    fn take(&self, message: &BorrowedMessage<'_>, until: &HashMap<i32, i64>, progress: &mut Progress) {
         let (partition, offset) = (message.partition(), message.offset());
         // One that was fetched before its partition was taken away.
-        let Some(assignment) = self.ownership.of(partition) else { return Ok(()) };
+        let Some(assignment) = self.ownership.of(partition) else { return };
         if until.get(&partition).is_some_and(|end| offset >= *end) {
             progress.ended.insert(partition);
-            return Ok(());
+            return;
         }
         if progress.first.get(&partition).is_none_or(|(known, _)| *known != assignment) {
             progress.first.insert(partition, (assignment, offset));
@@ -138,22 +133,20 @@ impl Reader {
         let settings = &self.settings;
         let parsed = settings.format.parse(message.payload(), settings.max_value_bytes);
         if progress.batch.is_none() {
-            progress.batch = self.begun(&progress.in_flight)?;
+            progress.batch = self.begun(&progress.in_flight);
         }
         if let Some(batch) = &mut progress.batch {
             batch.push(Record::new(message, assignment), parsed);
         }
-        Ok(())
     }
 
-    /// A batch for the version of the model that is served now; none where it was stopped meanwhile.
-    fn begun(&self, in_flight: &InFlight) -> Result<Option<Batch>, StreamError> {
+    /// A batch for the version of the model that is served now; none where it was stopped before there was one.
+    fn begun(&self, in_flight: &InFlight) -> Option<Batch> {
         loop {
             match self.restoring.worker() {
-                Ok(worker) => return Ok(Some(Batch::new(worker, in_flight))),
-                Err(error) if Restoring::is_over(&error) => return Err(StreamError::NoEngine),
-                Err(_not_yet) if self.stop.load(Ordering::Relaxed) => return Ok(None),
-                Err(_not_yet) => std::thread::sleep(TICK),
+                Some(worker) => return Some(Batch::new(worker, in_flight)),
+                None if self.stop.load(Ordering::Relaxed) => return None,
+                None => std::thread::sleep(TICK),
             }
         }
     }

@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     batch::RowResult,
-    error::{ApiError, Kind},
     http::{auth::Client, state::AppState},
     models::served::Served,
     served_texts::restore_one,
@@ -28,11 +27,10 @@ const CLIENT: &str = "stream";
 /// Digest of the model that restores nothing.
 const IDENTITY: &str = "identity";
 
-/// Who restores.
+/// Who restores: the first model of the server.
 #[derive(Clone)]
 pub(super) struct Restoring {
     state: AppState,
-    model: Option<String>,
     options: RestoreOptions,
     attempts: u32,
     is_identity: bool,
@@ -61,24 +59,18 @@ impl Restoring {
     pub(super) fn new(state: AppState, settings: &Settings) -> Self {
         Self {
             state,
-            model: settings.model.clone(),
             options: settings.options,
             attempts: settings.attempts,
             is_identity: settings.is_identity,
         }
     }
 
-    /// The version of the model that is served now.
-    pub(super) fn worker(&self) -> Result<Worker, ApiError> {
+    /// The version of the model that is served now; none while the first is loaded.
+    pub(super) fn worker(&self) -> Option<Worker> {
         if self.is_identity {
-            return Ok(Worker::Identity);
+            return Some(Worker::Identity);
         }
-        self.state.models().get(self.model.as_deref()).map(Worker::Model)
-    }
-
-    /// Whether the engine will never answer.
-    pub(super) fn is_over(error: &ApiError) -> bool {
-        error.kind == Kind::UnknownModel
+        self.state.models().get(None).ok().map(Worker::Model)
     }
 
     /// Restores a batch.

@@ -72,8 +72,6 @@ pub struct Settings {
     pub max_value_bytes: usize,
     /// How often a text is tried that the model panics on.
     pub attempts: u32,
-    /// Name of the model; the first where there is none.
-    pub model: Option<String>,
     /// Options of every text.
     pub options: RestoreOptions,
     /// Restore nothing: records pass through, to measure everything else.
