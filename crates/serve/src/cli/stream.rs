@@ -54,13 +54,13 @@ pub struct StreamArgs {
     /// Bytes of a value, at most; a larger one is a dead letter.
     #[arg(long, env = "REVERTANT_MAX_VALUE_BYTES", default_value_t = 1 << 20, value_parser = parse_count)]
     pub max_value_bytes: usize,
-    /// Records of a transaction, at most.
+    /// Records of a batch, and of a transaction, which takes all batches that are ready, at most.
     #[arg(long, env = "REVERTANT_TRANSACTION_RECORDS", default_value_t = BatchLimits::DEFAULT_RECORDS, value_parser = parse_count)]
     pub transaction_records: usize,
-    /// Tokens of the texts of a transaction, at most; a longer text goes alone.
+    /// Tokens of the texts of a batch: it ends with the record that reaches them.
     #[arg(long, env = "REVERTANT_TRANSACTION_TOKENS", default_value_t = BatchLimits::DEFAULT_TOKENS, value_parser = parse_count)]
     pub transaction_tokens: usize,
-    /// Seconds for which records are collected for a transaction, at most.
+    /// Seconds for which records are collected for a batch, at most.
     #[arg(long, env = "REVERTANT_TRANSACTION_SECONDS", default_value_t = Seconds(BatchLimits::DEFAULT_TIME))]
     pub transaction_seconds: Seconds,
     /// Tokens that were read and are not written yet, at most; then nothing more is read.

@@ -19,9 +19,9 @@ pub enum Delivery {
 /// When a batch is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchLimits {
-    /// Records in it.
+    /// Records in it, and in a transaction, which takes all batches that are ready.
     pub records: usize,
-    /// Tokens of the texts in it.
+    /// Tokens of the texts in it: it ends with the record that reaches them.
     pub tokens: usize,
     /// Time since its first record.
     pub time: Duration,
