@@ -1,20 +1,13 @@
 """`serve stream` as a process of its own."""
 
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
 from pathlib import Path
 
+from bench.serve.process import free_port
 from bench.stream.cluster import Cluster
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Stream:

@@ -59,24 +59,33 @@ struct Progress {
     ended: HashSet<i32>,
 }
 
+impl Progress {
+    /// Whether every partition was read up to its end.
+    fn has_read_all(&self, until: &HashMap<i32, i64>) -> bool {
+        until.iter().all(|(partition, end)| *end == 0 || self.ended.contains(partition))
+    }
+}
+
 impl Reader {
     /// Reads until it is stopped, or up to `until` of every partition where there is such an end.
     pub(super) fn run(self, until: &HashMap<i32, i64>) -> Result<(), StreamError> {
         let mut progress = Progress::default();
         if self.settings.replay {
             self.take_all(until)?;
-            progress.ended =
-                until.iter().filter(|(_, end)| **end == 0).map(|(partition, _)| *partition).collect();
         } else {
             self.consumer.subscribe(&[&self.settings.input])?;
         }
-        let is_over = |progress: &Progress| {
-            self.settings.replay && until.keys().all(|one| progress.ended.contains(one))
-        };
-        while !self.stop.load(Ordering::Relaxed) && !is_over(&progress) {
+        while !self.stop.load(Ordering::Relaxed) {
             if self.ownership.must_rewind() {
                 self.rewind(&mut progress);
                 continue;
+            }
+            if self.settings.replay && progress.has_read_all(until) {
+                self.hand_over(&mut progress);
+                // A transaction that is aborted says so before it lets go of its tokens.
+                if progress.in_flight.tokens() == 0 && !self.ownership.must_rewind() {
+                    break;
+                }
             }
             self.hold_back(&mut progress)?;
             let limits = &self.settings.limits;
@@ -190,6 +199,7 @@ impl Reader {
     /// Goes back to the committed offsets: what was read and is not written is read again.
     fn rewind(&self, progress: &mut Progress) {
         progress.batch = None;
+        progress.ended.clear();
         let begun = Instant::now();
         match self.sought(progress) {
             Ok(()) => {

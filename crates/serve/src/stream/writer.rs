@@ -166,8 +166,11 @@ impl Writer {
                 self.sink.renew()?;
             }
         }
-        std::thread::sleep(self.pause);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        // Next time what was refused is sent otherwise; whatever else it was needs time to pass.
+        if refused.is_empty() {
+            std::thread::sleep(self.pause);
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        }
         Ok(())
     }
 
