@@ -147,6 +147,10 @@ class Cluster:
                 raise RuntimeError(f"{topics} were not made")
             time.sleep(0.1)
 
+    def partitions(self, topic: str) -> list[int]:
+        """Return the partitions of a topic; none of one that is not there."""
+        return list(AdminClient(self.client()).list_topics(topic, timeout=10).topics[topic].partitions)
+
     def write(self, topic: str, records: list[dict]) -> None:
         """Write records, each with what `Producer.produce` takes."""
         producer = Producer(self.client(partitioner="murmur2_random", enable_idempotence=True))
@@ -174,8 +178,7 @@ class Cluster:
             )
         )
         try:
-            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-            consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+            consumer.assign([TopicPartition(topic, partition, 0) for partition in self.partitions(topic)])
             found, deadline, last = [], time.monotonic() + seconds, time.monotonic()
             while time.monotonic() < deadline and (len(found) < count or time.monotonic() < last + quiet):
                 for message in consumer.consume(1000, timeout=0.2):

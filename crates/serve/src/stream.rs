@@ -68,7 +68,7 @@ impl Stream {
         let (ownership, health) = (Arc::new(Ownership::default()), Arc::new(StreamHealth::default()));
         let stop = Arc::new(AtomicBool::new(false));
         let consumer = Arc::new(consumer(&settings, &ownership, &health)?);
-        let counts = topics::check(&settings, &consumer)?;
+        let counts = topics::check(&settings, &consumer, runtime)?;
         let until = if settings.replay { topics::ends(&settings, &consumer)? } else { HashMap::new() };
         let restoring = Restoring::new(state.clone(), &settings);
         // What is in it is bounded by the tokens in flight.
@@ -112,8 +112,11 @@ impl Stream {
         let ending = spawn(
             "stream-end",
             Box::new(move || {
-                let ends: Vec<Result<(), StreamError>> = outcome.iter().collect();
-                ended(ends.into_iter().find(Result::is_err).unwrap_or(Ok(())));
+                let mut ends: Vec<Result<(), StreamError>> = outcome.iter().collect();
+                if ends.len() < 2 {
+                    ends.push(Err(StreamError::Panicked));
+                }
+                ended(ends.into_iter().collect());
             }),
         )?;
         Ok(Self { stop, health, threads: Mutex::new(vec![reading, writing, ending]) })

@@ -50,6 +50,9 @@ pub enum StreamError {
     /// Another instance writes under the same name.
     #[error("another process writes as `{0}`")]
     Fenced(String),
+    /// One of its threads has panicked: a bug.
+    #[error("a thread of the stream has panicked")]
+    Panicked,
     /// The engine has stopped.
     #[error("the engine has stopped")]
     NoEngine,

@@ -167,6 +167,8 @@ impl Reader {
         metrics::stream::in_flight(progress.in_flight.tokens());
         let (done, pending) = oneshot::channel();
         if self.batches.send(pending).is_err() {
+            // Nobody writes any more.
+            self.stop.store(true, Ordering::Relaxed);
             return;
         }
         let restoring = self.restoring.clone();

@@ -31,13 +31,13 @@ const IDENTITY: &str = "identity";
 #[derive(Clone)]
 pub(super) struct Restoring {
     state: AppState,
+    client: Client,
     options: RestoreOptions,
     attempts: u32,
     is_identity: bool,
 }
 
 /// One version of a model, held by a batch from its first record until it is written.
-#[derive(Clone)]
 pub(super) enum Worker {
     Model(Arc<Served>),
     Identity,
@@ -59,6 +59,7 @@ impl Restoring {
     pub(super) fn new(state: AppState, settings: &Settings) -> Self {
         Self {
             state,
+            client: Client(CLIENT.into()),
             options: settings.options,
             attempts: settings.attempts,
             is_identity: settings.is_identity,
@@ -125,10 +126,9 @@ impl Restoring {
         request: Option<RestoreRequest>,
     ) -> Result<(RowResult, u32), StreamError> {
         let Some(request) = request else { return Ok((None, 1)) };
-        let client = Client(CLIENT.into());
         let mut attempts = 1;
         loop {
-            match restore_one(model, &request, &client).await {
+            match restore_one(model, &request, &self.client).await {
                 Err(_gone) => return Err(StreamError::NoEngine),
                 // What else was under way may have been the reason.
                 Ok(Err(TextError::Panicked(_))) if attempts < self.attempts => attempts += 1,

@@ -28,7 +28,7 @@ const ROOM: Duration = Duration::from_millis(5);
 /// Time until it is asked again whether everything was delivered.
 const LOOK: Duration = Duration::from_micros(300);
 
-/// Why a batch was not written. Nothing of it is seen by those that read committed records.
+/// Why a batch was not written. Of a transaction, nothing is seen by those that read committed records.
 #[derive(Debug)]
 pub(super) enum WriteError {
     /// It was aborted, and may be tried again.
@@ -122,6 +122,10 @@ impl Sink {
                 let Some(group) = self.consumer.group_metadata() else {
                     return Err(WriteError::Aborted("the consumer is in no group".to_owned()));
                 };
+                // Asked after the metadata: one that has lost its place may name no member, and brokers take its offsets then.
+                if self.consumer.assignment_lost() {
+                    return Err(WriteError::Aborted("the partitions were lost to others".to_owned()));
+                }
                 self.again(|| self.producer.send_offsets_to_transaction(offsets, &group, PATIENCE))?;
                 self.wait_for_delivery();
                 self.again(|| self.producer.commit_transaction(PATIENCE))

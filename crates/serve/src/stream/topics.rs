@@ -13,6 +13,7 @@ use rdkafka::{
     error::RDKafkaErrorCode,
     metadata::Metadata,
 };
+use tokio::runtime::Handle;
 
 use super::{StreamError, client::consumer_config, context::Consumer, settings::Settings};
 
@@ -31,12 +32,16 @@ pub(super) struct Counts {
 }
 
 /// Counts the partitions of every topic, after making those that are not there, where that is allowed.
-pub(super) fn check(settings: &Settings, consumer: &Consumer) -> Result<Counts, StreamError> {
+pub(super) fn check(
+    settings: &Settings,
+    consumer: &Consumer,
+    runtime: &Handle,
+) -> Result<Counts, StreamError> {
     let mut counts = Vec::new();
     for topic in [&settings.input, &settings.output, &settings.dead_letters] {
         let found = match partitions(settings, consumer, topic) {
             Err(StreamError::NoTopic(_)) if settings.new_topics.is_some() => {
-                create(settings, topic)?;
+                create(settings, topic, runtime)?;
                 until_there(settings, consumer, topic)?
             }
             found => found?,
@@ -88,16 +93,12 @@ fn partitions(settings: &Settings, consumer: &Consumer, topic: &str) -> Result<i
     }
 }
 
-fn create(settings: &Settings, topic: &str) -> Result<(), StreamError> {
+fn create(settings: &Settings, topic: &str, runtime: &Handle) -> Result<(), StreamError> {
     let Some(new) = settings.new_topics else { return Err(StreamError::NoTopic(topic.to_owned())) };
     let admin = AdminClient::<DefaultClientContext>::from_config(&consumer_config(settings)?)?;
     let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
     let topics = [NewTopic::new(topic, new.partitions, TopicReplication::Fixed(new.replication))];
-    // The calls return at once; what they return is ready when the broker has answered.
-    let made = futures_util::future::FutureExt::boxed(admin.create_topics(&topics, &options));
-    let made =
-        tokio::runtime::Builder::new_current_thread().build().map_err(StreamError::Thread)?.block_on(made)?;
-    for one in made {
+    for one in runtime.block_on(admin.create_topics(&topics, &options))? {
         match one {
             Ok(topic) => tracing::info!(topic, partitions = new.partitions, "made a topic"),
             // Another instance was faster.
