@@ -7,7 +7,7 @@ RUN apt-get update \
 COPY Cargo.toml Cargo.lock ./
 COPY crates crates
 COPY models models
-RUN cargo build --locked --release --package serve --bin serve --features serve/kafka
+RUN cargo build --locked --release --package serve --bin serve --features serve/avro
 
 FROM debian:bookworm-slim
 RUN apt-get update \

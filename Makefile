@@ -7,7 +7,7 @@ export REVERTANT_VENV ?= .venv
 venv := $(REVERTANT_VENV)/bin
 target_dir = $(or $(CARGO_TARGET_DIR),target)
 # What the programs are built with besides the default features.
-features = corruptor/object-store,serve/kafka
+features = corruptor/object-store,serve/kafka,serve/avro
 
 .PHONY: help
 help: ## list the targets
@@ -37,10 +37,10 @@ test: setup ## run all tests: cargo test, then pytest on the same binaries
 	REVERTANT_BIN_DIR="$$(cd $(target_dir)/debug && pwd)" $(venv)/python -m pytest
 
 .PHONY: test-stream
-test-stream: setup ## test the stream alone, on Apache Kafka (Java 17 and Maven); part of test
+test-stream: setup ## test the stream alone, on Apache Kafka and a schema registry (Java 17 and Maven); part of test
 	@scripts/require java mvn
 	cargo build --locked --workspace --bins --features $(features)
-	REVERTANT_BIN_DIR="$$(cd $(target_dir)/debug && pwd)" $(venv)/python -m pytest tests/test_stream.py
+	REVERTANT_BIN_DIR="$$(cd $(target_dir)/debug && pwd)" $(venv)/python -m pytest tests/test_stream.py tests/test_stream_avro.py
 
 .PHONY: lint
 lint: setup ## formatting and lints of the Rust and the Python code

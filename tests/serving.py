@@ -56,12 +56,16 @@ def ask(address, path, body=None, headers=None):
             return error.code, error.headers["content-type"], json.load(error)
 
 
-def metric(address, name):
-    """Value of a metric."""
+def metrics(address, *named):
+    """Values of the metrics that begin with one of the names."""
     with urllib.request.urlopen(f"{address}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
-    named = (f"{name} ", f'{name}{{model="default"}} ')
-    return next(float(line.split()[-1]) for line in lines if line.startswith(named))
+    return [float(line.split()[-1]) for line in lines if line.startswith(named)]
+
+
+def metric(address, name):
+    """Value of a metric."""
+    return metrics(address, f"{name} ", f'{name}{{model="default"}} ')[0]
 
 
 def wait_for(condition, seconds=60):

@@ -1,9 +1,13 @@
 """Streams that end with a block, and what is asked beside them."""
 
+import ctypes
 import json
 import subprocess
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
+
+import confluent_kafka
 
 from bench.stream.process import Stream
 
@@ -23,6 +27,25 @@ def streaming(*arguments, **named):
 def headers(message):
     """The headers of a record as texts."""
     return {name: value.decode() for name, value in message.headers() or []}
+
+
+def odd_header(cluster, topic, value, name):
+    """Write a record with a header of any name, and one more; only librdkafka itself takes names that are no UTF-8."""
+    folder = Path(confluent_kafka.__file__).parents[1] / "confluent_kafka.libs"
+    client = ctypes.CDLL(str(next(folder.glob("librdkafka*"))))
+    client.rd_kafka_conf_new.restype = client.rd_kafka_new.restype = ctypes.c_void_p
+    said = ctypes.create_string_buffer(500)
+    properties = ctypes.c_void_p(client.rd_kafka_conf_new())
+    servers = (b"bootstrap.servers", cluster.bootstrap.encode())
+    assert client.rd_kafka_conf_set(properties, *servers, said, ctypes.c_size_t(500)) == 0, said.value
+    producer = ctypes.c_void_p(client.rd_kafka_new(0, properties, said, ctypes.c_size_t(500)))
+    # Topic, value, two headers, and that all of it is copied; see `rd_kafka_vtype_t`.
+    parts = [1, topic.encode(), 4, value, ctypes.c_size_t(len(value))]
+    for header in (b"good", name):
+        parts += [9, header, b"1", ctypes.c_ssize_t(1)]
+    assert client.rd_kafka_producev(producer, *parts, 7, 2, 0) == 0
+    assert client.rd_kafka_flush(producer, 20_000) == 0
+    client.rd_kafka_destroy(producer)
 
 
 def finished(programs, cluster, *options):

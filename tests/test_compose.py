@@ -30,8 +30,9 @@ def test_its_commands_are_taken(programs):
     ours = [service for service in services.values() if service["image"] == "revertant"]
     assert len(ours) == 2
     secret = [programs / "serve", "stream", "--print-config", "--property", "sasl.password=hidden", "--input-topic=a"]
+    secret += ["--property", "schema.registry.basic.auth.user.info=a:hidden", "--schema-registry", "http://a,http://b"]
     said = run([*secret, "--output-topic=b", "--brokers=c"], ROOT)
-    assert "sasl.password" in said and "hidden" not in said
+    assert "sasl.password" in said and "user.info" in said and "hidden" not in said
     for service in ours:
         said = run(
             [programs / "serve", *service["command"], "--print-config"], ROOT, os.environ | service["environment"]

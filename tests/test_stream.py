@@ -9,13 +9,13 @@ import time
 
 import pyarrow as pa
 import pytest
-from streaming import finished, headers, restored, streaming
+from streaming import finished, headers, odd_header, restored, streaming
 
 from bench.stream.chaos import chaos
 from bench.stream.cluster import Cluster
 from bench.stream.process import Stream
 from conftest import ROOT
-from serving import metric
+from serving import metric, metrics
 
 TEXT = "The staate of thhe Union is stong, and it wlil stay so"
 
@@ -93,6 +93,7 @@ def test_a_field_of_an_object_is_restored_and_bad_records_are_told(programs, clu
         dead = cluster.read("objects.dead-letters", len(bad))
         answers, digest = restored(stream.address, [json.loads(value)["a"]["text"] for value in good])
     assert len(found) == len(good) and len(dead) == len(bad)
+    given = cluster.read("objects", len(values))[10:]
     for value, new, answer in zip(good, found, answers, strict=True):
         assert new.value().decode().startswith(value[:-1] + ',"restored":')
         members = json.loads(new.value())
@@ -104,7 +105,8 @@ def test_a_field_of_an_object_is_restored_and_bad_records_are_told(programs, clu
         assert named["revertant-error-kind"] == kind and named["revertant-error"]
         assert (named["revertant-topic"], named["revertant-partition"]) == ("objects", "0")
         assert (named["revertant-offset"], named["revertant-attempts"]) == (str(10 + at), "1")
-        assert named["revertant-timestamp"] == str(message.timestamp()[1])
+        # Its own time is that of its failing.
+        assert named["revertant-timestamp"] == str(given[at].timestamp()[1]) < str(message.timestamp()[1])
 
     # Tried again by another rule, some are restored; the rest come back, with one attempt more.
     options = ["--input-topic", "objects", "--output-topic", "objects-out", "--values", "json", "--field", "/a/body"]
@@ -115,6 +117,7 @@ def test_a_field_of_an_object_is_restored_and_bad_records_are_told(programs, clu
         again = cluster.read("objects-out", len(good) + 1)[len(good) :]
         assert [json.loads(one.value())["restored"] for one in again] == ["x"]
         assert "revertant-error-kind" not in headers(again[0])
+        assert again[0].timestamp() == given[2].timestamp()
         dead = cluster.read("objects.dead-letters", len(bad) + (attempt - 1) * (len(bad) - 1))
         dead = [headers(one) for one in dead][-(len(bad) - 1) :]
         assert {one["revertant-attempts"] for one in dead} == {str(attempt)}
@@ -128,33 +131,125 @@ def test_tables_are_restored(programs, cluster, tmp_path):
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=2)
-    cluster.write("tables", [{"value": sink.getvalue()}, {"value": b"no table"}])
+    # Three hundred kilobytes that say the same text five thousand times.
+    folded = pa.DictionaryArray.from_arrays(pa.array([0] * 5000, pa.int16()), pa.array(["x" * 300_000]))
+    bomb = io.BytesIO()
+    with pa.ipc.new_stream(bomb, pa.schema({"corrupted": folded.type})) as writer:
+        writer.write_batch(pa.record_batch({"corrupted": folded}))
+    values = [sink.getvalue(), b"no table", bomb.getvalue()]
+    cluster.write("tables", [{"value": value} for value in values])
     with streaming(programs, cluster, "tables", "--values", "arrow", log=tmp_path / "log") as stream:
         (found,) = cluster.read("tables-out", 1)
-        (dead,) = cluster.read("tables.dead-letters", 1)
+        dead = cluster.read("tables.dead-letters", 2)
         answers, digest = restored(stream.address, [text(0), text(1)])
     written = pa.ipc.open_stream(found.value()).read_all()
     assert written.select(["id", "corrupted"]).equals(table)
     assert written["restored"].to_pylist() == [answers[0]["text"], None, answers[1]["text"]]
     assert written.column_names[2:] == ["restored", "edits", "confidence", "error"]
     assert headers(found) == {"revertant-model-digest": digest}
-    assert headers(dead)["revertant-error-kind"] == "invalid-arrow"
+    assert [headers(one)["revertant-error-kind"] for one in dead] == ["invalid-arrow", "too-large"]
 
 
 def test_what_the_brokers_do_not_take_is_a_dead_letter(programs, cluster, tmp_path):
-    """A topic may take less than was read; even dead letters can be too large, and go without their value."""
+    """A topic may take less than was read, or nothing so old; of dead letters that are too large less is written."""
     cluster.make("large", partitions=1)
-    cluster.make("large-out", partitions=1, max_message_bytes=2000)
+    cluster.make("large-out", partitions=1, max_message_bytes=2000, message_timestamp_before_max_ms=10**9)
     cluster.make("large.dead-letters", partitions=1, max_message_bytes=4000)
-    values = [text(0), "x" * 3000, text(1), "y" * 6000, text(2)]
-    cluster.write("large", [{"value": value} for value in values])
+    values = [text(0), "x" * 3000, text(1), "y" * 6000, text(2), text(3), text(4), text(5)]
+    records = [{"value": value, "headers": [("h", b"1")]} for value in values]
+    records[5]["key"] = "z" * 5000
+    records[6]["timestamp"] = 10**12
+    cluster.write("large", records)
     with streaming(programs, cluster, "large", "--identity", log=tmp_path / "log"):
-        found = cluster.read("large-out", 3)
-        dead = cluster.read("large.dead-letters", 2)
-    assert [one.value().decode() for one in found] == values[::2]
-    assert [one.value() for one in dead] == [values[1].encode(), None]
+        found = cluster.read("large-out", 4)
+        dead = cluster.read("large.dead-letters", 4)
+    assert [one.value().decode() for one in found] == [values[at] for at in (0, 2, 4, 7)]
+    assert [one.value() and one.value().decode() for one in dead] == [values[1], None, None, values[6]]
+    assert [headers(one).get("h") for one in dead] == ["1", "1", None, "1"]
+    assert all(one.key() is None for one in dead)
     assert {headers(one)["revertant-error-kind"] for one in dead} == {"undeliverable"}
-    assert [headers(one)["revertant-offset"] for one in dead] == ["1", "3"]
+    assert [headers(one)["revertant-offset"] for one in dead] == ["1", "3", "5", "6"]
+    assert headers(dead[3])["revertant-timestamp"] == str(10**12)
+
+    # A topic that takes as much as brokers do takes it all.
+    make(cluster, "wide", max_message_bytes=10_000_000)
+    cluster.write("wide", [{"value": "x" * 1_040_000}])
+    with streaming(programs, cluster, "wide", "--identity", log=tmp_path / "log"):
+        assert len(cluster.read("wide-out", 1)[0].value()) == 1_040_000
+
+
+def test_a_stream_whose_dead_letters_nobody_takes_ends(programs, cluster, tmp_path):
+    """Rather than to lose a record, or to try it for ever."""
+    make(cluster, "narrow", partitions=1)
+    cluster.make("narrow-dead", partitions=1, max_message_bytes=100)
+    cluster.write("narrow", [{"value": b"\xff"}])
+    topics = ["--input-topic", "narrow", "--output-topic", "narrow-out", "--dead-letter-topic", "narrow-dead"]
+    status, said = finished(programs, cluster.bootstrap, *topics, "--identity", "--group", "group-narrow")
+    assert status == 1 and "record 0 of partition 0" in said and "--dead-letter-topic" in said, said
+    options = ["--identity"]
+    with streaming(programs, cluster, "narrow", *options, log=tmp_path / "log"):
+        assert len(cluster.read("narrow.dead-letters", 1)) == 1
+
+
+def test_headers_are_what_others_make_of_them(programs, cluster, tmp_path):
+    """Names that are no UTF-8, which the client library panics on, and names of the stream's own."""
+    make(cluster, "named", partitions=3)
+    cluster.make("named-one", partitions=1)
+    odd_header(cluster, "named", value=TEXT.encode(), name=b"\xff\xfe")
+    forged = {"topic": "else", "partition": "2", "offset": "7", "attempts": "9"}
+    claims = [(f"revertant-{name}", value.encode()) for name, value in forged.items()]
+    cluster.write("named", [{"value": TEXT, "partition": 0, "headers": claims}])
+    cluster.write("named", [{"value": b"\xff", "partition": 0, "headers": claims}])
+    with streaming(programs, cluster, "named", "--identity", log=tmp_path / "log"):
+        (found,) = cluster.read("named-out", 1)
+        dead = {headers(one)["revertant-error-kind"]: one for one in cluster.read("named.dead-letters", 2)}
+    assert found.partition() == 0 and found.value().decode() == TEXT
+    odd = dead["invalid-header"]
+    assert odd.value().decode() == TEXT and headers(odd)["good"] == "1"
+    told = headers(dead["invalid-utf8"])
+    assert (told["revertant-topic"], told["revertant-partition"], told["revertant-attempts"]) == ("named", "0", "1")
+
+
+def test_dead_letters_go_where_their_records_would_have_gone(programs, cluster, tmp_path):
+    """Whatever the number of partitions of their own topic; and each once, however many try them at once."""
+    cluster.make("back", "back-out", partitions=6)
+    cluster.make("back.dead-letters", partitions=2)
+    records = [{"key": str(number), "value": f'{{"body":"{number}"}}'} for number in range(2000)]
+    records[7]["value"] = json.dumps({"body": "x" * 5000})
+    cluster.write("back", records)
+    options = ["--identity", "--values", "json"]
+    with streaming(programs, cluster, "back", *options, log=tmp_path / "log"):
+        assert len(cluster.read("back.dead-letters", len(records))) == len(records)
+    options += ["--field", "/body", "--replay-dead-letters", "--max-value-bytes", "4096", "--transaction-records", "50"]
+    options += ["--input-topic", "back", "--output-topic", "back-out", "--group", "group-back"]
+
+    outcomes = []
+    both = [
+        threading.Thread(target=lambda: outcomes.append(finished(programs, cluster.bootstrap, *options)))
+        for _ in range(2)
+    ]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert len(outcomes) == 2 and any(status == 0 for status, _ in outcomes), outcomes
+    for status, said in outcomes:
+        assert status == 0 or "another process writes as" in said, said
+    found = cluster.read("back-out", len(records) - 1)
+    places = {one.key(): one.partition() for one in cluster.read("back", len(records))}
+    assert len(found) == len(records) - 1
+    assert {one.key(): one.partition() for one in found} == {key: at for key, at in places.items() if key != b"7"}
+
+    # One that the brokers refuse has everything read again; partitions that were at their end are at their end.
+    cluster.make("small-out", partitions=6, max_message_bytes=3000)
+    options[options.index("4096")] = "10000"
+    options[options.index("back-out")] = "small-out"
+    for attempts in ("3", "4"):
+        assert finished(programs, cluster.bootstrap, *options)[0] == 0
+        letter = cluster.read("back.dead-letters", len(records) + int(attempts) - 1)[-1]
+        letters = [headers(one) for one in cluster.read("back.dead-letters", 0) if one.key() == b"7"]
+        assert max(int(one["revertant-attempts"]) for one in letters) == int(attempts), letter
+    assert cluster.read("small-out", 0) == []
 
 
 def test_at_least_once_and_within_bounds(programs, cluster, tmp_path):
@@ -163,7 +258,19 @@ def test_at_least_once_and_within_bounds(programs, cluster, tmp_path):
     records = [{"key": str(number), "value": text(number)} for number in range(400)]
     cluster.write("cheap", records)
     options = ["--delivery", "at-least-once", "--in-flight-tokens", "2000", "--transaction-records", "20"]
+    options += ["--property", "statistics.interval.ms=50"]
     with streaming(programs, cluster, "cheap", *options, log=tmp_path / "log") as stream:
+        lags, pauses, tokens = [], [], []
+        deadline = time.monotonic() + 60
+        while not lags or lags[-1] or metric(stream.address, "revertant_stream_records_total") < len(records):
+            assert time.monotonic() < deadline, (lags, pauses, tokens)
+            lags.append(sum(metrics(stream.address, "revertant_stream_lag_records")))
+            pauses.append(metric(stream.address, "revertant_stream_paused"))
+            tokens.append(metric(stream.address, "revertant_stream_in_flight_tokens"))
+            time.sleep(0.02)
+        # What is read at a time, and one batch more.
+        assert max(pauses) == 1 and pauses[-1] == 0 and max(tokens) < 2000 + 20 * 60
+        assert max(lags) > 0
         assert len(cluster.read("cheap-out", len(records))) == len(records)
         assert metric(stream.address, "revertant_stream_batch_records_count") >= len(records) / 20
     # What was committed is not read again.
@@ -195,7 +302,7 @@ def test_a_model_is_changed_between_two_transactions(programs, cluster, tmp_path
 
         feeding = threading.Thread(target=feed)
         feeding.start()
-        cluster.read("swap-out", 20)
+        cluster.read("swap-out", 20, quiet=0)
         (versions / "new").write_text('live = "2"\n')
         (versions / "new").rename(versions / "aliases.toml")
         deadline = time.monotonic() + 60
@@ -240,17 +347,24 @@ def test_two_processes_of_one_name_do_not_both_go_on(programs, cluster, tmp_path
 
 def test_readiness_is_membership(programs, tmp_path):
     """A stream whose broker is gone is not ready; when it is back, it is."""
+    log = tmp_path / "log"
     with Cluster(tmp_path / "kafka") as cluster:
-        make(cluster, "ready")
-        with streaming(programs, cluster, "ready", "--identity", log=tmp_path / "log") as stream:
+        make(cluster, "ready", partitions=1)
+        options = ["--identity", "--property", "statistics.interval.ms=500"]
+        with (
+            streaming(programs, cluster, "ready", *options, "--instance", "1", log=log) as one,
+            # A member as well, without a partition.
+            streaming(programs, cluster, "ready", *options, "--instance", "2", log=log) as two,
+        ):
             cluster.stop(1)
             deadline = time.monotonic() + 60
-            while stream.is_ready():
+            while one.is_ready() or two.is_ready():
                 assert time.monotonic() < deadline, "ready without a broker"
                 time.sleep(0.2)
             cluster.start(1)
             cluster.wait()
-            stream.wait()
+            one.wait()
+            two.wait()
             cluster.write("ready", [{"value": TEXT}])
             assert len(cluster.read("ready-out", 1)) == 1
 

@@ -60,6 +60,7 @@ class Group:
         """Have none yet."""
         self.programs, self.cluster, self.folder, self.options = programs, cluster, folder, options
         self.streams: dict[str, Stream] = {}
+        self.ended: list[str] = []
 
     def start(self, name: str) -> None:
         """Start a process."""
@@ -67,12 +68,12 @@ class Group:
         log = self.folder / f"stream-{name}.log"
         self.streams[name] = Stream(self.programs, self.cluster, TOPIC, *options, log=log)
 
-    def restart_dead(self) -> list[str]:
-        """Start those again that have ended by themselves, as an orchestrator does; return their names."""
-        dead = [name for name, stream in self.streams.items() if stream.process.poll() is not None]
-        for name in dead:
-            self.start(name)
-        return dead
+    def restart_dead(self) -> None:
+        """Start those again that have ended by themselves, as an orchestrator does, and note it: none should."""
+        for name, stream in list(self.streams.items()):
+            if stream.process.poll() is not None:
+                self.ended.append(f"{name} ended by itself with status {stream.process.returncode}")
+                self.start(name)
 
     def aborted(self) -> int:
         """Count the transactions that were aborted and told."""
@@ -188,6 +189,7 @@ def chaos(
             writing.join()
             group.restart_dead()
             check(cluster, report)
+            report.problems += group.ended
             report.aborted = group.aborted()
             for name, stream in group.streams.items():
                 if stream.process.poll() is None:

@@ -153,7 +153,9 @@ class Cluster:
 
     def write(self, topic: str, records: list[dict]) -> None:
         """Write records, each with what `Producer.produce` takes."""
-        producer = Producer(self.client(partitioner="murmur2_random", enable_idempotence=True))
+        producer = Producer(
+            self.client(partitioner="murmur2_random", enable_idempotence=True, message_max_bytes=100_000_000)
+        )
         undelivered = []
         for record in records:
             while True:

@@ -215,7 +215,7 @@ fn printed(name: &str, matches: &ArgMatches, from_file: &[String], models: &[Mod
 
 /// A value as it may be shown: properties of clients can be passwords.
 fn without_secret(name: &str, value: &str) -> String {
-    const SECRET: [&str; 4] = ["password", "secret", "key", "pem"];
+    const SECRET: [&str; 6] = ["password", "secret", "key", "pem", "token", "user.info"];
     match value.split_once('=') {
         Some((property, _)) if name == "property" && SECRET.iter().any(|part| property.contains(part)) => {
             format!("{property}=…")

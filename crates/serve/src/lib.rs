@@ -8,7 +8,7 @@
 //! - [`scheduler`] feeds the model: a bounded queue, texts that join and leave between steps, no timer.
 //! - [`routes`] is the HTTP API; [`http`] is what is around it: connections, limits, problem documents, request ids.
 //! - [`batch`] restores Parquet, CSV and JSON-lines files, unit by unit; [`jobs`] does so in the background.
-//! - `stream` (feature `kafka`) restores the records of a topic, exactly once.
+//! - `stream` (feature `kafka`, and `avro` for values in Avro) restores the records of a topic, exactly once.
 //! - [`api`] is what the HTTP API takes and gives, as types.
 //! - [`model`] loads a checkpoint directory or the checkpoint built into the binary; [`models`] are those of a server.
 //! - [`keys`] are who may ask; [`cache`] holds what was answered before.

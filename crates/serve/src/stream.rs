@@ -17,6 +17,8 @@ mod outgoing;
 mod ownership;
 mod reader;
 mod record;
+#[cfg(feature = "avro")]
+pub(crate) mod registry;
 mod restore;
 pub mod settings;
 mod sink;
@@ -38,8 +40,14 @@ use tokio::runtime::Handle;
 
 use crate::{http::state::AppState, metrics};
 
-use self::{context::consumer, ownership::Ownership, reader::Reader, restore::Restoring, writer::Writer};
-pub use self::{error::StreamError, health::StreamHealth, settings::Settings, value::ValueFormat};
+use self::{
+    context::consumer, ownership::Ownership, reader::Reader, restore::Restoring, value::Codec, writer::Writer,
+};
+pub use self::{
+    error::StreamError,
+    health::StreamHealth,
+    settings::{Settings, ValueFormat},
+};
 
 /// A stream that runs.
 #[derive(Debug)]
@@ -70,6 +78,7 @@ impl Stream {
         let consumer = Arc::new(consumer(&settings, &ownership, &health)?);
         let counts = topics::check(&settings, &consumer, runtime)?;
         let until = if settings.replay { topics::ends(&settings, &consumer)? } else { HashMap::new() };
+        let codec = Codec::new(&settings, runtime)?;
         let restoring = Restoring::new(state.clone(), &settings);
         // What is in it is bounded by the tokens in flight.
         let (batches, restored) = mpsc::channel();
@@ -79,6 +88,7 @@ impl Stream {
             ownership: Arc::clone(&ownership),
             health: Arc::clone(&health),
             stop: Arc::clone(&stop),
+            codec,
             restoring,
             runtime: runtime.clone(),
             batches,

@@ -2,7 +2,6 @@
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, LargeStringArray, StringArray, StringViewArray},
-    compute::cast,
     datatypes::DataType,
     error::ArrowError,
 };
@@ -22,10 +21,15 @@ pub(super) enum TextColumn {
     Utf8(StringArray),
     Large(LargeStringArray),
     View(StringViewArray),
+    /// Where each row's text is among those that there are: unfolded, a few bytes could fill the memory.
+    Dictionary {
+        keys: Vec<Option<usize>>,
+        values: Box<TextColumn>,
+    },
 }
 
 impl TextColumn {
-    /// Opens `column`, which [`is_text`]; a dictionary is unfolded.
+    /// Opens `column`, which [`is_text`].
     ///
     /// # Errors
     ///
@@ -35,7 +39,17 @@ impl TextColumn {
             DataType::Utf8 => Ok(Self::Utf8(column.as_string().clone())),
             DataType::LargeUtf8 => Ok(Self::Large(column.as_string().clone())),
             DataType::Utf8View => Ok(Self::View(column.as_string_view().clone())),
-            DataType::Dictionary(_, values) => Self::open(&cast(column, values)?),
+            DataType::Dictionary(..) => {
+                let folded = column.as_any_dictionary();
+                let rows = folded.keys();
+                let keys = folded.normalized_keys();
+                let keys = keys
+                    .into_iter()
+                    .enumerate()
+                    .map(|(row, key)| rows.is_valid(row).then_some(key))
+                    .collect();
+                Ok(Self::Dictionary { keys, values: Box::new(Self::open(folded.values())?) })
+            }
             other => Err(ArrowError::CastError(format!("{other} is no string type"))),
         }
     }
@@ -46,6 +60,7 @@ impl TextColumn {
             Self::Utf8(texts) => texts.is_valid(row).then(|| texts.value(row)),
             Self::Large(texts) => texts.is_valid(row).then(|| texts.value(row)),
             Self::View(texts) => texts.is_valid(row).then(|| texts.value(row)),
+            Self::Dictionary { keys, values } => keys[row].and_then(|key| values.get(key)),
         }
     }
 
@@ -55,6 +70,7 @@ impl TextColumn {
             Self::Utf8(texts) => texts.len(),
             Self::Large(texts) => texts.len(),
             Self::View(texts) => texts.len(),
+            Self::Dictionary { keys, .. } => keys.len(),
         }
     }
 }
@@ -62,6 +78,8 @@ impl TextColumn {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use arrow::compute::cast;
 
     use super::*;
 

@@ -6,6 +6,8 @@ use clap::{Args, ValueEnum};
 use restorer::{Priority, RestoreOptions};
 
 use super::{HttpArgs, OptionArgs, Seconds, parse_count};
+#[cfg(feature = "avro")]
+use crate::stream::registry::{self, RegistrySettings};
 use crate::{
     batch::{self, BatchSettings, ExistingColumns},
     stream::{
@@ -38,16 +40,27 @@ pub struct StreamArgs {
     /// What may happen to a record when a process dies: nothing, or that it is written again.
     #[arg(long, env = "REVERTANT_DELIVERY", value_enum, default_value_t)]
     pub delivery: Delivery,
-    /// What values are: texts, JSON objects, or tables.
+    /// What values are: texts, JSON objects, tables, or records in Avro.
     #[arg(long, env = "REVERTANT_VALUES", value_enum, default_value_t)]
     pub values: Values,
-    /// JSON pointer (RFC 6901) to the text of an object.
+    /// JSON pointer (RFC 6901) to the text of an object, or of a record in Avro.
     #[arg(long, env = "REVERTANT_FIELD", default_value = "/text", value_name = "POINTER", value_parser = parse_pointer)]
     pub field: String,
+    /// Registry of the schemas of records in Avro: its address, or several separated by commas, which are tried in their order.
+    #[cfg(feature = "avro")]
+    #[arg(
+        long,
+        env = "REVERTANT_SCHEMA_REGISTRY",
+        value_name = "URL,…",
+        value_delimiter = ',',
+        value_parser = parse_address,
+        required_if_eq("values", "avro")
+    )]
+    pub schema_registry: Vec<String>,
     /// Column of texts of a table.
     #[arg(long, env = "REVERTANT_COLUMN", default_value = batch::DEFAULT_COLUMN)]
     pub column: String,
-    /// Replace members of objects that are named restored, edits, confidence or `model_digest`, and columns of tables that are
+    /// Replace members of objects, and fields of records, that are named restored, edits, confidence or `model_digest`, and columns of tables that are
     /// named restored, edits, confidence or error.
     #[arg(long, env = "REVERTANT_OVERWRITE_FIELDS")]
     pub overwrite_fields: bool,
@@ -105,6 +118,9 @@ pub enum Values {
     Json,
     /// Arrow IPC streams.
     Arrow,
+    /// Records in Avro, each with the id of its schema in a registry.
+    #[cfg(feature = "avro")]
+    Avro,
 }
 
 /// A property of librdkafka.
@@ -154,10 +170,13 @@ impl StreamArgs {
             .chain(self.properties.iter().cloned())
             .map(|Property(name, value)| (name, value))
             .collect();
+        #[cfg(feature = "avro")]
+        let (properties, registry) = self.registry(properties);
         let at_most = |count: NonZeroU32| i32::try_from(count.get()).unwrap_or(i32::MAX);
         Settings {
             brokers: self.brokers.clone(),
             input,
+            source: self.input_topic.clone(),
             output: self.output_topic.clone(),
             dead_letters,
             group,
@@ -178,6 +197,12 @@ impl StreamArgs {
                     column: self.column.clone(),
                     existing: ExistingColumns::overwritten(self.overwrite_fields),
                 }),
+                #[cfg(feature = "avro")]
+                Values::Avro => ValueFormat::Avro {
+                    field: self.field.clone(),
+                    overwrites: self.overwrite_fields,
+                    registry,
+                },
             },
             max_value_bytes: self.max_value_bytes,
             attempts: self.attempts.get(),
@@ -190,6 +215,35 @@ impl StreamArgs {
             }),
             replay,
         }
+    }
+}
+
+#[cfg(feature = "avro")]
+impl StreamArgs {
+    /// The properties that are librdkafka's, and those that are the registry's.
+    fn registry(&self, properties: BTreeMap<String, String>) -> (BTreeMap<String, String>, RegistrySettings) {
+        let mut own = Vec::new();
+        let mut others = BTreeMap::new();
+        for (name, value) in properties {
+            match name.strip_prefix(registry::PREFIX) {
+                Some(name) => own.push((name.to_owned(), value)),
+                None => drop(others.insert(name, value)),
+            }
+        }
+        (others, RegistrySettings { urls: self.schema_registry.clone(), properties: own })
+    }
+}
+
+/// An address that can be shown.
+#[cfg(feature = "avro")]
+fn parse_address(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest {
+        Some(rest) if rest.contains('@') => {
+            Err("name and password are set by the property schema.registry.basic.auth.user.info".to_owned())
+        }
+        Some(rest) if !rest.is_empty() => Ok(text.to_owned()),
+        _ => Err("an address begins with http:// or https://".to_owned()),
     }
 }
 

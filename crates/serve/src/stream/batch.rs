@@ -15,6 +15,9 @@ use super::{
     value::Parsed,
 };
 
+/// Bytes of a record that count as a token, where its text has fewer.
+const BYTES_PER_TOKEN: usize = 4;
+
 /// Tokens that were read and are not written yet.
 #[derive(Debug, Clone, Default)]
 pub(super) struct InFlight(Arc<AtomicUsize>);
@@ -71,7 +74,7 @@ impl Batch {
         let texts = parsed.as_ref().map(Parsed::texts).unwrap_or_default();
         let tokens: usize = texts.into_iter().flatten().map(|text| self.worker.tokens(text)).sum();
         // What is no text takes room as well.
-        self.held.add(tokens.max(1));
+        self.held.add(tokens.max(record.bytes() / BYTES_PER_TOKEN).max(1));
         self.records.push((record, parsed));
     }
 
@@ -94,5 +97,33 @@ impl Batch {
     /// Its parts; the last holds its tokens.
     pub(super) fn into_parts(self) -> (Worker, Vec<Read>, Instant, Held) {
         (self.worker, self.records, self.since, self.held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::ownership::Assignment;
+
+    #[test]
+    fn what_is_not_the_text_takes_room_too() {
+        let in_flight = InFlight::default();
+        let mut batch = Batch::new(Worker::Identity, &in_flight);
+        let record = |value: &str, key: &str| Record {
+            partition: 0,
+            offset: 0,
+            assignment: Assignment::default(),
+            timestamp: None,
+            key: Some(key.as_bytes().to_vec()),
+            value: Some(value.as_bytes().to_vec()),
+            headers: vec![("h".repeat(8), Some(vec![0; 8]))],
+            origin: None,
+        };
+        batch.push(record("ab", ""), Ok(Parsed::Text("abcdef".to_owned())));
+        assert_eq!(in_flight.tokens(), 6);
+        batch.push(record(&"x".repeat(384), &"k".repeat(400)), Ok(Parsed::Text("ab".to_owned())));
+        assert_eq!((batch.tokens(), in_flight.tokens()), (206, 206));
+        drop(batch);
+        assert_eq!(in_flight.tokens(), 0);
     }
 }

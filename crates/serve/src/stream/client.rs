@@ -52,6 +52,8 @@ pub(super) fn producer_config(settings: &Settings) -> Result<ClientConfig, Strea
             // As Java's: a key lands in the same partition whoever writes it.
             ("partitioner", "murmur2_random"),
             ("delivery.report.only.error", "true"),
+            // The brokers say what is too large for a topic; above this they take no request (`socket.request.max.bytes`).
+            ("message.max.bytes", "104000000"),
             // A transaction waits for the broker to be through with the one before: milliseconds, not the hundred of the default.
             ("retry.backoff.ms", "10"),
             // Offsets whose coordinator has gone wait, whatever their timeout, until a connection opens or closes (librdkafka #5511,

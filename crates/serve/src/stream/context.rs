@@ -33,6 +33,7 @@ pub(super) fn consumer(
 ) -> Result<Consumer, StreamError> {
     let context = ReaderContext {
         topic: settings.input.clone(),
+        is_alone: settings.replay,
         ownership: Arc::clone(ownership),
         health: Arc::clone(health),
         last_error: Mutex::default(),
@@ -59,6 +60,8 @@ fn refused(error: KafkaError) -> StreamError {
 /// What the consumer tells.
 pub(super) struct ReaderContext {
     topic: String,
+    /// Whether it takes its partitions without a group.
+    is_alone: bool,
     ownership: Arc<Ownership>,
     health: Arc<StreamHealth>,
     last_error: Mutex<Option<String>>,
@@ -82,10 +85,24 @@ impl ClientContext for ReaderContext {
     }
 
     fn stats(&self, statistics: Statistics) {
+        if let (Some(group), false) = (&statistics.cgrp, self.is_alone) {
+            match (group.state.as_str(), group.join_state.as_str()) {
+                ("up", "steady") => self.health.join(),
+                ("up", _) => {}
+                // Nobody tells a member without partitions.
+                _ => self.health.leave(),
+            }
+        }
         let Some(topic) = statistics.topics.get(&self.topic) else { return };
         for (number, partition) in &topic.partitions {
-            // Unknown is told as a negative one, and so is what belongs to others.
-            let lag = if self.ownership.of(*number).is_some() { partition.consumer_lag.max(0) } else { 0 };
+            // The client's own figure counts from offsets that it has committed itself, and a transaction's are not.
+            let read = [partition.app_offset, partition.committed_offset, partition.next_offset];
+            let read = read.into_iter().find(|offset| *offset >= 0);
+            let lag = match read {
+                Some(read) if self.ownership.of(*number).is_some() => (partition.ls_offset - read).max(0),
+                // Of others, or not known yet.
+                _ => 0,
+            };
             if *number >= 0 {
                 metrics::stream::lag(*number, lag);
             }
@@ -102,12 +119,13 @@ impl ConsumerContext for ReaderContext {
         match rebalance {
             Rebalance::Revoke(partitions) => {
                 tracing::info!(partitions = ?numbers(partitions), "partitions are taken away");
+                // Before it waits for a transaction, which may take its time.
+                if consumer.assignment_lost() {
+                    self.health.leave();
+                }
                 self.ownership.revoke(numbers(partitions));
                 for partition in numbers(partitions) {
                     metrics::stream::lag(partition, 0);
-                }
-                if consumer.assignment_lost() {
-                    self.health.leave();
                 }
             }
             Rebalance::Error(error) => {
@@ -175,8 +193,8 @@ impl ProducerContext for WriterContext {
 }
 
 /// Whether the producer has met an error after which it can do nothing any more.
-pub(super) fn fatal_error<C: ClientContext>(client: &Client<C>) -> Option<String> {
-    client.fatal_error().map(|(_, reason)| reason)
+pub(super) fn fatal_error<C: ClientContext>(client: &Client<C>) -> Option<(RDKafkaErrorCode, String)> {
+    client.fatal_error()
 }
 
 fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {

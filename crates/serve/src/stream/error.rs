@@ -47,6 +47,42 @@ pub enum StreamError {
         /// What the broker said.
         reason: String,
     },
+    /// Not even the least of a dead letter is taken.
+    #[error(
+        "the topic `{topic}` does not take a report of the record {offset} of partition {partition}: {reason}"
+    )]
+    DeadLetter {
+        /// The topic of dead letters.
+        topic: String,
+        /// Partition of the record.
+        partition: i32,
+        /// Offset of the record.
+        offset: i64,
+        /// What the brokers say.
+        reason: String,
+    },
+    /// The registry of schemas cannot be used.
+    #[cfg(feature = "avro")]
+    #[error("the schema registry at {urls} cannot be used: {reason}")]
+    Registry {
+        /// Where it was looked for.
+        urls: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A property of the registry has no value that it can have.
+    #[cfg(feature = "avro")]
+    #[error("the property `schema.registry.{name}` has to be {expected}")]
+    RegistryProperty {
+        /// The property, less what begins all of them.
+        name: String,
+        /// What it can be.
+        expected: &'static str,
+    },
+    /// A property that no registry has.
+    #[cfg(feature = "avro")]
+    #[error("there is no property `schema.registry.{0}`")]
+    NoRegistryProperty(String),
     /// Another instance writes under the same name.
     #[error("another process writes as `{0}`")]
     Fenced(String),
@@ -76,16 +112,34 @@ impl StreamError {
                  NAME=VALUE",
             ),
             Self::NoTopic(_) => Some("create it, or let the stream do so with --create-topics PARTITIONS"),
+            Self::DeadLetter { .. } => Some(
+                "let it take records of some kilobytes (max.message.bytes), or give another with --dead-letter-topic",
+            ),
             Self::Fenced(_) => Some("give each process its own --instance"),
             Self::Property(_) => {
                 Some("--property takes those of librdkafka: its CONFIGURATION.md lists them")
             }
+            #[cfg(feature = "avro")]
+            Self::Registry { .. } => Some(
+                "check --schema-registry, and what the registry demands: schema.registry.basic.auth.user.info=USER:PASSWORD or \
+                 schema.registry.bearer.auth.token are set with --property or --properties-file",
+            ),
+            #[cfg(feature = "avro")]
+            Self::NoRegistryProperty(_) => Some(
+                "there are schema.registry.basic.auth.user.info, schema.registry.bearer.auth.token and \
+                 schema.registry.auto.register.schemas",
+            ),
             _ => None,
         }
     }
 
     /// Whether the command was used wrongly.
     pub(crate) fn is_usage(&self) -> bool {
-        matches!(self, Self::SameTopic { .. } | Self::OwnProperty { .. } | Self::Property(_))
+        match self {
+            Self::SameTopic { .. } | Self::OwnProperty { .. } | Self::Property(_) => true,
+            #[cfg(feature = "avro")]
+            Self::RegistryProperty { .. } | Self::NoRegistryProperty(_) => true,
+            _ => false,
+        }
     }
 }

@@ -15,18 +15,28 @@ pub(super) struct Outgoing {
     pub(super) outcome: Result<Encoded, RecordError>,
 }
 
-/// How much of a dead letter is written.
+/// Why the brokers do not take a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) error: RecordError,
-    /// Whether it goes without its value, which is too large even for the dead letters.
-    pub(super) is_bare: bool,
+    pub(super) extent: Extent,
+}
+
+/// How much of a dead letter is written: less where the brokers do not take more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Extent {
+    /// All of it.
+    Whole,
+    /// Less its value.
+    NoValue,
+    /// Only where it was read, and what was wrong.
+    Report,
 }
 
 /// Where and how records are written.
 #[derive(Debug, Clone)]
 pub(super) struct Addresses {
-    input: String,
+    source: String,
     output: String,
     dead_letters: String,
     counts: Counts,
@@ -35,18 +45,18 @@ pub(super) struct Addresses {
 impl Addresses {
     pub(super) fn new(settings: &Settings, counts: Counts) -> Self {
         Self {
-            input: settings.input.clone(),
+            source: settings.source.clone(),
             output: settings.output.clone(),
             dead_letters: settings.dead_letters.clone(),
             counts,
         }
     }
 
-    /// Partition of the output for a record: that of the input where there are as many, else what its key says.
+    /// Partition of the output for a record: that where it was read first, where there are as many, else what its key says.
     /// What has no key stays with what it was read with, so that the order is kept.
     fn partition(&self, record: &Record) -> Option<i32> {
         let read = record.origin.as_ref().map_or(record.partition, |origin| origin.partition);
-        if record.key.is_some() && self.counts.input != self.counts.output {
+        if record.key.is_some() && self.counts.source != Some(self.counts.output) {
             return None;
         }
         Some(read.rem_euclid(self.counts.output.max(1)))
@@ -63,25 +73,30 @@ impl Outgoing {
         send: impl FnOnce(BaseRecord<'_, [u8], [u8], usize>) -> T,
     ) -> T {
         let record = &self.record;
-        let is_bare = refusal.is_some_and(|refusal| refusal.is_bare);
+        let extent = refusal.map_or(Extent::Whole, |refusal| refusal.extent);
+        let first = record.first_read(&addresses.source);
         let error = refusal.map(|refusal| &refusal.error).or(self.outcome.as_ref().err());
-        let (topic, partition, value, headers) = match (error, &self.outcome) {
+        let outgoing = match (error, &self.outcome) {
             (None, Ok(encoded)) => {
-                let headers = owned(record.headers.iter().chain(&encoded.headers));
-                (&addresses.output, addresses.partition(record), encoded.value.as_deref(), headers)
+                let mut outgoing = BaseRecord::with_opaque_to(&addresses.output, number);
+                outgoing.partition = addresses.partition(record);
+                outgoing.key = record.key.as_deref();
+                outgoing.payload = encoded.value.as_deref();
+                outgoing.timestamp = first.timestamp;
+                outgoing.headers = owned(record.headers.iter().chain(&encoded.headers));
+                outgoing
             }
+            // Of now: what is old might be refused again, or deleted before anybody has looked at it.
             (Some(error), _) | (None, Err(error)) => {
-                let own = record.first_read(&addresses.input).headers(error);
-                let value = record.value.as_deref().filter(|_| !is_bare);
-                (&addresses.dead_letters, None, value, owned(record.headers.iter().chain(&own)))
+                let own = first.headers(error);
+                let foreign = if extent == Extent::Report { &[][..] } else { &record.headers };
+                let mut outgoing = BaseRecord::with_opaque_to(&addresses.dead_letters, number);
+                outgoing.key = record.key.as_deref().filter(|_| extent < Extent::Report);
+                outgoing.payload = record.value.as_deref().filter(|_| extent < Extent::NoValue);
+                outgoing.headers = owned(foreign.iter().chain(&own));
+                outgoing
             }
         };
-        let mut outgoing = BaseRecord::with_opaque_to(topic, number);
-        outgoing.partition = partition;
-        outgoing.key = record.key.as_deref();
-        outgoing.payload = value;
-        outgoing.timestamp = record.timestamp;
-        outgoing.headers = headers;
         send(outgoing)
     }
 

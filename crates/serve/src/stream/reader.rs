@@ -20,9 +20,10 @@ use super::{
     batch::{Batch, InFlight},
     context::Consumer,
     ownership::{Assignment, Ownership},
-    record::Record,
+    record::{Record, RecordError},
     restore::{Restored, Restoring},
     settings::Settings,
+    value::{Codec, Parsed, Unparsed},
 };
 use crate::metrics;
 
@@ -30,6 +31,9 @@ use crate::metrics;
 const TICK: Duration = Duration::from_millis(100);
 /// Time in which a broker has to answer, before it is asked again.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Time for which a value may wait for what is needed to read it. Its group would take it for dead after `max.poll.interval.ms`.
+const UNAVAILABLE: Duration = Duration::from_mins(1);
 
 /// A batch on its way to the writer.
 pub(super) type Pending = oneshot::Receiver<Result<Restored, StreamError>>;
@@ -41,6 +45,7 @@ pub(super) struct Reader {
     pub(super) ownership: Arc<Ownership>,
     pub(super) health: Arc<StreamHealth>,
     pub(super) stop: Arc<AtomicBool>,
+    pub(super) codec: Codec,
     pub(super) restoring: Restoring,
     pub(super) runtime: Handle,
     /// In the order in which they have to be written.
@@ -60,6 +65,13 @@ struct Progress {
 }
 
 impl Progress {
+    /// Notes the first record that was read of a partition.
+    fn begin(&mut self, partition: i32, assignment: Assignment, offset: i64) {
+        if self.first.get(&partition).is_none_or(|(known, _)| *known != assignment) {
+            self.first.insert(partition, (assignment, offset));
+        }
+    }
+
     /// Whether every partition was read up to its end.
     fn has_read_all(&self, until: &HashMap<i32, i64>) -> bool {
         until.iter().all(|(partition, end)| *end == 0 || self.ended.contains(partition))
@@ -91,7 +103,7 @@ impl Reader {
             let limits = &self.settings.limits;
             let timeout = progress.batch.as_ref().map_or(TICK, |batch| batch.time_left(limits).min(TICK));
             match self.consumer.poll(timeout) {
-                Some(Ok(message)) => self.take(&message, until, &mut progress),
+                Some(Ok(message)) => self.take(&message, until, &mut progress)?,
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     progress.ended.insert(partition);
                 }
@@ -116,10 +128,12 @@ impl Reader {
         }
         let committed = self.consumer.committed_offsets(all, PATIENCE)?;
         for partition in until.keys() {
-            if let Some(mut found) = committed.find_partition(&self.settings.input, *partition)
-                && !matches!(found.offset(), Offset::Offset(_))
-            {
-                found.set_offset(Offset::Beginning)?;
+            if let Some(mut found) = committed.find_partition(&self.settings.input, *partition) {
+                // What cannot be told is not nothing.
+                found.error()?;
+                if !matches!(found.offset(), Offset::Offset(_)) {
+                    found.set_offset(Offset::Beginning)?;
+                }
             }
         }
         self.consumer.assign(&committed)?;
@@ -128,24 +142,45 @@ impl Reader {
         Ok(())
     }
 
-    fn take(&self, message: &BorrowedMessage<'_>, until: &HashMap<i32, i64>, progress: &mut Progress) {
+    fn take(
+        &self,
+        message: &BorrowedMessage<'_>,
+        until: &HashMap<i32, i64>,
+        progress: &mut Progress,
+    ) -> Result<(), StreamError> {
         let (partition, offset) = (message.partition(), message.offset());
         // One that was fetched before its partition was taken away.
-        let Some(assignment) = self.ownership.of(partition) else { return };
+        let Some(assignment) = self.ownership.of(partition) else { return Ok(()) };
         if until.get(&partition).is_some_and(|end| offset >= *end) {
             progress.ended.insert(partition);
-            return;
+            return Ok(());
         }
-        if progress.first.get(&partition).is_none_or(|(known, _)| *known != assignment) {
-            progress.first.insert(partition, (assignment, offset));
-        }
-        let settings = &self.settings;
-        let parsed = settings.format.parse(message.payload(), settings.max_value_bytes);
+        progress.begin(partition, assignment, offset);
+        let Some(parsed) = self.parsed(message.payload())? else { return Ok(()) };
         if progress.batch.is_none() {
             progress.batch = self.begun(&progress.in_flight);
         }
         if let Some(batch) = &mut progress.batch {
-            batch.push(Record::new(message, assignment), parsed);
+            let (record, headers) = Record::new(message, assignment, self.settings.replay);
+            batch.push(record, headers.and(parsed));
+        }
+        Ok(())
+    }
+
+    /// Reads a value; nothing where it was stopped before that could be done.
+    fn parsed(&self, value: Option<&[u8]>) -> Result<Option<Result<Parsed, RecordError>>, StreamError> {
+        let begun = Instant::now();
+        loop {
+            match self.codec.parse(value) {
+                Ok(parsed) => return Ok(Some(Ok(parsed))),
+                Err(Unparsed::Record(error)) => return Ok(Some(Err(error))),
+                Err(Unparsed::Unavailable(_)) if self.stop.load(Ordering::Relaxed) => return Ok(None),
+                Err(Unparsed::Unavailable(error)) if begun.elapsed() >= UNAVAILABLE => return Err(error),
+                Err(Unparsed::Unavailable(error)) => {
+                    tracing::warn!(%error, "trying again");
+                    std::thread::sleep(TICK * 10);
+                }
+            }
         }
     }
 
@@ -201,7 +236,8 @@ impl Reader {
     /// Goes back to the committed offsets: what was read and is not written is read again.
     fn rewind(&self, progress: &mut Progress) {
         progress.batch = None;
-        progress.ended.clear();
+        // The end of a partition that is not read again is not told again.
+        progress.ended.retain(|partition| !progress.first.contains_key(partition));
         let begun = Instant::now();
         match self.sought(progress) {
             Ok(()) => {
@@ -213,10 +249,20 @@ impl Reader {
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot read again from the committed offsets yet");
-                // Events come meanwhile: partitions may be taken away. What is read is of no assignment.
+                // Events come meanwhile: partitions may be taken away. What is read is read again.
                 let until = Instant::now() + TICK;
                 while Instant::now() < until && !self.stop.load(Ordering::Relaxed) {
-                    drop(self.consumer.poll(TICK));
+                    match self.consumer.poll(TICK) {
+                        Some(Ok(message)) => {
+                            if let Some(assignment) = self.ownership.of(message.partition()) {
+                                progress.begin(message.partition(), assignment, message.offset());
+                            }
+                        }
+                        Some(Err(KafkaError::PartitionEOF(partition))) => {
+                            progress.ended.insert(partition);
+                        }
+                        _ => {}
+                    }
                 }
             }
         }
@@ -229,6 +275,7 @@ impl Reader {
         }
         let committed = self.consumer.committed_offsets(assignment, PATIENCE)?;
         for place in committed.elements() {
+            place.error()?;
             let (partition, topic) = (place.partition(), place.topic());
             let first = || progress.first.get(&partition).map(|(_, offset)| Offset::Offset(*offset));
             let offset = match place.offset() {

@@ -5,6 +5,8 @@ use rdkafka::{
     message::{BorrowedMessage, Header, Headers, OwnedHeaders},
 };
 
+use corruptor::guarded;
+
 use super::ownership::Assignment;
 use crate::text_error::TextError;
 
@@ -39,14 +41,25 @@ pub(super) struct Origin {
 }
 
 impl Record {
-    pub(super) fn new(message: &BorrowedMessage<'_>, assignment: Assignment) -> Self {
-        let mut headers = Vec::new();
-        let mut own = Vec::new();
-        for header in message.headers().into_iter().flat_map(Headers::iter) {
+    /// A record of the input, or a dead letter, and whether its headers could be read: those that cannot are left out.
+    pub(super) fn new(
+        message: &BorrowedMessage<'_>,
+        assignment: Assignment,
+        is_dead_letter: bool,
+    ) -> (Self, Result<(), RecordError>) {
+        let (mut headers, mut own, mut all_read) = (Vec::new(), Vec::new(), Ok(()));
+        let given = message.headers();
+        for at in 0..given.map_or(0, Headers::count) {
+            // The client panics where a name is no UTF-8.
+            let Ok(Some(header)) = guarded(|| given.and_then(|given| given.try_get(at))) else {
+                let reason = format!("the name of the header {at} is no UTF-8");
+                all_read = Err(RecordError::new(ErrorKind::InvalidHeader, reason));
+                continue;
+            };
             let list = if header.key.starts_with(OWN) { &mut own } else { &mut headers };
             list.push((header.key.to_owned(), header.value.map(<[u8]>::to_vec)));
         }
-        Self {
+        let record = Self {
             partition: message.partition(),
             offset: message.offset(),
             assignment,
@@ -54,8 +67,16 @@ impl Record {
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
             headers,
-            origin: Origin::of(&own),
-        }
+            // What others write into such headers is not believed.
+            origin: if is_dead_letter { Origin::of(&own) } else { None },
+        };
+        (record, all_read)
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + size(value.as_ref())).sum();
+        size(self.key.as_ref()) + size(self.value.as_ref()) + headers
     }
 
     /// Its partition and its offset.
@@ -73,6 +94,10 @@ impl Record {
             attempts: 0,
         })
     }
+}
+
+fn size(bytes: Option<&Vec<u8>>) -> usize {
+    bytes.map_or(0, Vec::len)
 }
 
 impl Origin {
@@ -126,12 +151,20 @@ pub(super) fn owned<'h>(
 /// Why a record is a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ErrorKind {
+    /// The name of a header is no UTF-8.
+    InvalidHeader,
     /// The value is no UTF-8.
     InvalidUtf8,
     /// The value is no JSON object.
     InvalidJson,
     /// The value is no Arrow stream, or has not the columns.
     InvalidArrow,
+    /// The value is not in Avro, or not of its schema.
+    #[cfg(feature = "avro")]
+    InvalidAvro,
+    /// The registry has no such schema, or does not take that of the answer, or it is not one of a record.
+    #[cfg(feature = "avro")]
+    UnusableSchema,
     /// The object has no such field.
     NoField,
     /// The field is no string.
@@ -152,9 +185,14 @@ impl ErrorKind {
     /// What headers and metrics call it.
     pub(super) fn name(self) -> &'static str {
         match self {
+            Self::InvalidHeader => "invalid-header",
             Self::InvalidUtf8 => "invalid-utf8",
             Self::InvalidJson => "invalid-json",
             Self::InvalidArrow => "invalid-arrow",
+            #[cfg(feature = "avro")]
+            Self::InvalidAvro => "invalid-avro",
+            #[cfg(feature = "avro")]
+            Self::UnusableSchema => "unusable-schema",
             Self::NoField => "no-field",
             Self::NotText => "not-text",
             Self::FieldTaken => "field-taken",

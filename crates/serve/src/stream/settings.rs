@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use restorer::RestoreOptions;
 
-use super::{StreamError, value::ValueFormat};
+use super::StreamError;
+#[cfg(feature = "avro")]
+use super::registry::RegistrySettings;
+use crate::batch::BatchSettings;
 
 /// What may happen to a record when a process dies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -45,6 +48,32 @@ pub struct NewTopics {
     pub replication: i32,
 }
 
+/// What the values of records are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValueFormat {
+    /// Text in UTF-8; the answer is the restored text, and the rest stands in headers.
+    Text,
+    /// A JSON object; the answer is the object with more members.
+    Json {
+        /// JSON pointer (RFC 6901) to the text.
+        field: String,
+        /// Whether members of the names of the new ones are replaced.
+        overwrites: bool,
+    },
+    /// An Arrow IPC stream; the answer is the table with more columns.
+    Arrow(BatchSettings),
+    /// A record in Avro, whose schema is in a registry; the answer is the record with more fields.
+    #[cfg(feature = "avro")]
+    Avro {
+        /// JSON pointer (RFC 6901) to the text.
+        field: String,
+        /// Whether fields of the names of the new ones are replaced.
+        overwrites: bool,
+        /// Where the schemas are.
+        registry: RegistrySettings,
+    },
+}
+
 /// What a stream does.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -52,6 +81,8 @@ pub struct Settings {
     pub brokers: String,
     /// Topic that is read.
     pub input: String,
+    /// Topic of the stream: that one, or where its dead letters were read first.
+    pub source: String,
     /// Topic that restored records are written to.
     pub output: String,
     /// Topic that records are written to which cannot be restored.

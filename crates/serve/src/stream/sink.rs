@@ -37,6 +37,8 @@ pub(super) enum WriteError {
     Fenced(String),
     /// The producer can do nothing any more; another one may.
     Fatal(String),
+    /// Not even a report of the record of this partition and offset is taken.
+    Unwritable((i32, i64), RDKafkaErrorCode),
 }
 
 /// The producer of a stream and what it writes by.
@@ -162,20 +164,26 @@ impl Sink {
     }
 
     fn failed(&self, error: &KafkaError) -> WriteError {
-        let code = error.rdkafka_error_code();
         let said = error.to_string();
-        if let Some(
-            RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::FencedInstanceId,
-        ) = code
-        {
+        let fatal = fatal_error(self.producer.client());
+        // What sending says of it is only that it is fatal.
+        let codes = [error.rdkafka_error_code(), fatal.as_ref().map(|(code, _)| *code)];
+        if codes.into_iter().flatten().any(is_fenced) {
             return WriteError::Fenced(said);
         }
-        match (error, fatal_error(self.producer.client())) {
-            (_, Some(reason)) => WriteError::Fatal(reason),
+        match (error, fatal) {
+            (_, Some((_, reason))) => WriteError::Fatal(reason),
             (KafkaError::Transaction(error), None) if !error.txn_requires_abort() => WriteError::Fatal(said),
             _ => WriteError::Aborted(said),
         }
     }
+}
+
+fn is_fenced(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::FencedInstanceId
+    )
 }
 
 fn is_retriable(error: &KafkaError) -> bool {

@@ -27,7 +27,8 @@ const RETRY: Duration = Duration::from_millis(200);
 /// Partitions of the topics of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counts {
-    pub(super) input: i32,
+    /// Of the topic where records were read first; none where it is there no more.
+    pub(super) source: Option<i32>,
     pub(super) output: i32,
 }
 
@@ -48,7 +49,15 @@ pub(super) fn check(
         };
         counts.push(found);
     }
-    Ok(Counts { input: counts[0], output: counts[1] })
+    let source = if settings.source == settings.input {
+        Some(counts[0])
+    } else {
+        match partitions(settings, consumer, &settings.source) {
+            Err(StreamError::NoTopic(_)) => None,
+            found => Some(found?),
+        }
+    };
+    Ok(Counts { source, output: counts[1] })
 }
 
 /// The end of every partition of the input, as it is now.

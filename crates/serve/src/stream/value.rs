@@ -1,12 +1,21 @@
 //! What the values of records are, and what becomes of them.
 
+#[cfg(feature = "avro")]
+mod avro;
 mod table;
 
 use restorer::Restoration;
 use serde_json::value::{RawValue, to_raw_value};
+use tokio::runtime::Handle;
 
+#[cfg(feature = "avro")]
+use self::avro::{Avro, Message};
 use self::table::{Known, Table};
-use super::record::{ErrorKind, RecordError, own_header};
+use super::{
+    StreamError,
+    record::{ErrorKind, RecordError, own_header},
+    settings::{Settings, ValueFormat},
+};
 use crate::{
     api::answer::EditBody,
     batch::{BatchSettings, RowResult},
@@ -16,20 +25,22 @@ use crate::{
 /// Names of the members that an answer adds to an object.
 pub(super) const NEW_FIELDS: [&str; 4] = ["restored", "edits", "confidence", "model_digest"];
 
-/// What the values of records are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ValueFormat {
-    /// Text in UTF-8; the answer is the restored text, and the rest stands in headers.
+/// Reads values.
+pub(super) struct Codec {
+    kind: Kind,
+    max_bytes: usize,
+}
+
+/// What values are.
+enum Kind {
     Text,
-    /// A JSON object; the answer is the object with more members.
     Json {
-        /// JSON pointer (RFC 6901) to the text.
         field: String,
-        /// Whether members of the names of the new ones are replaced.
         overwrites: bool,
     },
-    /// An Arrow IPC stream; the answer is the table with more columns.
     Arrow(BatchSettings),
+    #[cfg(feature = "avro")]
+    Avro(Box<Avro>),
 }
 
 /// A value, read.
@@ -43,6 +54,24 @@ pub(super) enum Parsed {
         text: Option<String>,
     },
     Table(Box<Table>),
+    #[cfg(feature = "avro")]
+    Message(Box<Message>),
+}
+
+/// Why a value was not read.
+#[derive(Debug)]
+pub(super) enum Unparsed {
+    /// The record is a dead letter.
+    Record(RecordError),
+    /// It may be read later, or elsewhere.
+    #[cfg_attr(not(feature = "avro"), expect(dead_code, reason = "the rest asks nobody"))]
+    Unavailable(StreamError),
+}
+
+impl From<RecordError> for Unparsed {
+    fn from(error: RecordError) -> Self {
+        Self::Record(error)
+    }
 }
 
 /// What is written of a restored record.
@@ -52,34 +81,66 @@ pub(super) struct Encoded {
     pub(super) headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
-impl ValueFormat {
-    /// Reads a value of at most `max_bytes`.
-    pub(super) fn parse(&self, value: Option<&[u8]>, max_bytes: usize) -> Result<Parsed, RecordError> {
-        let Some(value) = value else { return Ok(Parsed::Null) };
-        if value.len() > max_bytes {
-            let message = format!("the value has {} bytes; at most {max_bytes} are taken", value.len());
-            return Err(RecordError::new(ErrorKind::TooLarge, message));
-        }
-        match self {
-            Self::Text => Ok(Parsed::Text(utf8(value)?.to_owned())),
-            Self::Arrow(settings) => {
-                Table::parse(value, settings).map(|table| Parsed::Table(Box::new(table)))
+impl Codec {
+    /// For what `settings` says.
+    ///
+    /// # Errors
+    ///
+    /// Of a registry of schemas, which is asked on `runtime`.
+    #[cfg_attr(
+        not(feature = "avro"),
+        expect(clippy::unnecessary_wraps, unused_variables, reason = "the rest asks nobody")
+    )]
+    pub(super) fn new(settings: &Settings, runtime: &Handle) -> Result<Self, StreamError> {
+        let max_bytes = settings.max_value_bytes;
+        let kind = match &settings.format {
+            ValueFormat::Text => Kind::Text,
+            ValueFormat::Json { field, overwrites } => {
+                Kind::Json { field: field.clone(), overwrites: *overwrites }
             }
-            Self::Json { field, overwrites } => {
-                let text = utf8(value)?;
-                let members: Members<Box<RawValue>> = serde_json::from_str(text).map_err(|error| {
-                    RecordError::new(ErrorKind::InvalidJson, format!("the value is no JSON object: {error}"))
-                })?;
-                let taken = members.0.iter().find(|(name, _)| NEW_FIELDS.contains(&name.as_str()));
-                if let (false, Some((name, _))) = (overwrites, taken) {
-                    let message = format!("the object has a member `{name}` already");
-                    return Err(RecordError::new(ErrorKind::FieldTaken, message));
-                }
-                let text = text_at(&members, field)?;
-                Ok(Parsed::Object { members, text })
-            }
-        }
+            ValueFormat::Arrow(columns) => Kind::Arrow(columns.clone()),
+            #[cfg(feature = "avro")]
+            ValueFormat::Avro { field, overwrites, registry } => Kind::Avro(Box::new(Avro::new(
+                registry,
+                (field, *overwrites),
+                max_bytes,
+                &settings.output,
+                runtime,
+            )?)),
+        };
+        Ok(Self { kind, max_bytes })
     }
+
+    /// Reads a value. It blocks where a registry has to be asked.
+    pub(super) fn parse(&self, value: Option<&[u8]>) -> Result<Parsed, Unparsed> {
+        let Some(value) = value else { return Ok(Parsed::Null) };
+        if value.len() > self.max_bytes {
+            let message =
+                format!("the value has {} bytes; at most {} are taken", value.len(), self.max_bytes);
+            return Err(RecordError::new(ErrorKind::TooLarge, message).into());
+        }
+        Ok(match &self.kind {
+            Kind::Text => Parsed::Text(utf8(value)?.to_owned()),
+            Kind::Json { field, overwrites } => object(utf8(value)?, field, *overwrites)?,
+            Kind::Arrow(settings) => Parsed::Table(Box::new(Table::parse(value, settings, self.max_bytes)?)),
+            #[cfg(feature = "avro")]
+            Kind::Avro(avro) => Parsed::Message(Box::new(avro.parse(value)?)),
+        })
+    }
+}
+
+/// A JSON object with a text at `field`.
+fn object(text: &str, field: &str, overwrites: bool) -> Result<Parsed, RecordError> {
+    let members: Members<Box<RawValue>> = serde_json::from_str(text).map_err(|error| {
+        RecordError::new(ErrorKind::InvalidJson, format!("the value is no JSON object: {error}"))
+    })?;
+    let taken = members.0.iter().find(|(name, _)| NEW_FIELDS.contains(&name.as_str()));
+    if let (false, Some((name, _))) = (overwrites, taken) {
+        let message = format!("the object has a member `{name}` already");
+        return Err(RecordError::new(ErrorKind::FieldTaken, message));
+    }
+    let text = text_at(&members, field)?;
+    Ok(Parsed::Object { members, text })
 }
 
 fn utf8(value: &[u8]) -> Result<&str, RecordError> {
@@ -94,7 +155,7 @@ fn text_at(members: &Members<Box<RawValue>>, pointer: &str) -> Result<Option<Str
     let missing = || RecordError::new(ErrorKind::NoField, format!("the object has no field `{pointer}`"));
     let path = pointer.strip_prefix('/').ok_or_else(missing)?;
     let (first, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
-    let first = first.replace("~1", "/").replace("~0", "~");
+    let first = unescaped(first);
     let mut found = members.0.iter().filter(|(name, _)| *name == first);
     let (_, value) = found.next().ok_or_else(missing)?;
     if found.next().is_some() {
@@ -121,6 +182,11 @@ fn text_at(members: &Members<Box<RawValue>>, pointer: &str) -> Result<Option<Str
     }
 }
 
+/// A part of a JSON pointer, as names of members have it.
+fn unescaped(part: &str) -> String {
+    part.replace("~1", "/").replace("~0", "~")
+}
+
 impl Parsed {
     /// The texts to restore, with those that are null.
     pub(super) fn texts(&self) -> Vec<Option<&str>> {
@@ -129,6 +195,8 @@ impl Parsed {
             Self::Text(text) => vec![Some(text)],
             Self::Object { text, .. } => vec![text.as_deref()],
             Self::Table(table) => table.texts.iter().map(Option::as_deref).collect(),
+            #[cfg(feature = "avro")]
+            Self::Message(message) => vec![message.text.as_deref()],
         }
     }
 
@@ -152,6 +220,11 @@ impl Parsed {
             Self::Text(text) => of_text(text, restoration, digest_header),
             Self::Object { members, .. } => Encoded {
                 value: Some(of_object(members, restoration.as_ref(), digest)),
+                headers: vec![digest_header],
+            },
+            #[cfg(feature = "avro")]
+            Self::Message(message) => Encoded {
+                value: Some(message.encode(restoration.as_ref(), digest)?),
                 headers: vec![digest_header],
             },
         })
@@ -200,8 +273,12 @@ mod tests {
     use super::*;
     use crate::{stream::restore::unchanged, text_error::TextError};
 
-    fn json(field: &str, overwrites: bool) -> ValueFormat {
-        ValueFormat::Json { field: field.to_owned(), overwrites }
+    fn codec(kind: Kind, max_bytes: usize) -> Codec {
+        Codec { kind, max_bytes }
+    }
+
+    fn json(field: &str, overwrites: bool) -> Codec {
+        codec(Kind::Json { field: field.to_owned(), overwrites }, 100)
     }
 
     fn restoration() -> Restoration {
@@ -216,13 +293,16 @@ mod tests {
         parsed.encode(vec![result], 1, "d").unwrap().value.unwrap()
     }
 
-    fn kind(format: &ValueFormat, value: &[u8]) -> ErrorKind {
-        format.parse(Some(value), 100).unwrap_err().kind
+    fn kind(codec: &Codec, value: &[u8]) -> ErrorKind {
+        match codec.parse(Some(value)) {
+            Err(Unparsed::Record(error)) => error.kind,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn a_text_is_answered_by_a_text_and_headers() {
-        let parsed = ValueFormat::Text.parse(Some(b"ab"), 2).unwrap();
+        let parsed = codec(Kind::Text, 2).parse(Some(b"ab")).unwrap();
         assert_eq!(parsed.texts(), [Some("ab")]);
         let encoded = parsed.encode(vec![Some(Ok(restoration()))], 1, "d").unwrap();
         assert_eq!(encoded.value.as_deref(), Some(&b"Ab"[..]));
@@ -230,13 +310,13 @@ mod tests {
         let expected =
             [own_header("model-digest", "d"), own_header("confidence", &0.25), own_header("edits", edits)];
         assert_eq!(encoded.headers, expected);
-        assert_eq!(kind(&ValueFormat::Text, b"a\xff"), ErrorKind::InvalidUtf8);
-        assert_eq!(ValueFormat::Text.parse(Some(b"abc"), 2).unwrap_err().kind, ErrorKind::TooLarge);
+        assert_eq!(kind(&codec(Kind::Text, 2), b"a\xff"), ErrorKind::InvalidUtf8);
+        assert_eq!(kind(&codec(Kind::Text, 2), b"abc"), ErrorKind::TooLarge);
     }
 
     #[test]
     fn a_text_that_failed_is_an_error() {
-        let parsed = ValueFormat::Text.parse(Some(b"ab"), 2).unwrap();
+        let parsed = codec(Kind::Text, 2).parse(Some(b"ab")).unwrap();
         let error = parsed.encode(vec![Some(Err(TextError::Panicked("p".to_owned())))], 3, "d").unwrap_err();
         assert_eq!((error.kind, error.attempts), (ErrorKind::Panicked, 3));
     }
@@ -251,8 +331,8 @@ mod tests {
         let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
         writer.write(&batch).unwrap();
         let value = writer.into_inner().unwrap();
-        let format = ValueFormat::Arrow(BatchSettings::default());
-        let parsed = format.parse(Some(&value), 10_000).unwrap();
+        let arrow = |settings| codec(Kind::Arrow(settings), 10_000);
+        let parsed = arrow(BatchSettings::default()).parse(Some(&value)).unwrap();
         assert_eq!(parsed.texts(), [Some("ab"), None, Some("c")]);
         let failed = Some(Err(TextError::Refused("r".to_owned())));
         let encoded = parsed.encode(vec![Some(Ok(restoration())), None, failed], 1, "d").unwrap();
@@ -266,16 +346,16 @@ mod tests {
         assert_eq!(restored[0].project(&[0, 1]).unwrap(), batch);
         assert!(restored[0].column_by_name("error").unwrap().as_string::<i32>().value(2).contains('r'));
         for wrong in [&value[..value.len() / 2], b"ab", b""] {
-            assert_eq!(format.parse(Some(wrong), 10_000).unwrap_err().kind, ErrorKind::InvalidArrow);
+            assert_eq!(kind(&arrow(BatchSettings::default()), wrong), ErrorKind::InvalidArrow);
         }
-        let other = ValueFormat::Arrow(BatchSettings { column: "n".to_owned(), ..BatchSettings::default() });
-        assert_eq!(other.parse(Some(&value), 10_000).unwrap_err().kind, ErrorKind::InvalidArrow);
+        let other = arrow(BatchSettings { column: "n".to_owned(), ..BatchSettings::default() });
+        assert_eq!(kind(&other, &value), ErrorKind::InvalidArrow);
     }
 
     #[test]
     fn a_tombstone_passes() {
-        for format in [ValueFormat::Text, json("/text", false)] {
-            let parsed = format.parse(None, 0).unwrap();
+        for codec in [codec(Kind::Text, 0), json("/text", false)] {
+            let parsed = codec.parse(None).unwrap();
             assert!(parsed.texts().is_empty());
             let passed = Encoded { value: None, headers: Vec::new() };
             assert_eq!(parsed.encode(Vec::new(), 1, "d"), Ok(passed));
@@ -285,13 +365,13 @@ mod tests {
     #[test]
     fn an_object_keeps_its_members_as_they_are_written() {
         let value = br#"{"n": 1.50, "text": "ab", "x": {"t": ["q", "cd"]}, "null": null}"#;
-        let parsed = json("/text", false).parse(Some(value), 100).unwrap();
+        let parsed = json("/text", false).parse(Some(value)).unwrap();
         assert_eq!(parsed.texts(), [Some("ab")]);
         let written = String::from_utf8(value_of(&parsed, Some(Ok(restoration())))).unwrap();
         let expected = r#"{"n":1.50,"text":"ab","x":{"t": ["q", "cd"]},"null":null,"restored":"Ab","edits":[{"start":0,"end":1,"replacement":"A","confidence":0.5}],"confidence":0.25,"model_digest":"d"}"#;
         assert_eq!(written, expected);
-        assert_eq!(json("/x/t/1", false).parse(Some(value), 100).unwrap().texts(), [Some("cd")]);
-        let null = json("/null", false).parse(Some(value), 100).unwrap();
+        assert_eq!(json("/x/t/1", false).parse(Some(value)).unwrap().texts(), [Some("cd")]);
+        let null = json("/null", false).parse(Some(value)).unwrap();
         assert_eq!(null.texts(), [None]);
         let written = String::from_utf8(value_of(&null, None)).unwrap();
         assert!(written.ends_with(r#""restored":null,"edits":null,"confidence":null,"model_digest":"d"}"#));
@@ -310,7 +390,7 @@ mod tests {
         assert_eq!(kind(&json("/a/b", false), b"{\"a\": {\"c\": 1}}"), ErrorKind::NoField);
         let taken = b"{\"text\": \"a\", \"edits\": 7}";
         assert_eq!(kind(&text, taken), ErrorKind::FieldTaken);
-        assert_eq!(json("/text", true).parse(Some(taken), 100).unwrap().texts(), [Some("a")]);
-        assert_eq!(json("/a~1b", false).parse(Some(b"{\"a/b\": \"c\"}"), 100).unwrap().texts(), [Some("c")]);
+        assert_eq!(json("/text", true).parse(Some(taken)).unwrap().texts(), [Some("a")]);
+        assert_eq!(json("/a~1b", false).parse(Some(b"{\"a/b\": \"c\"}")).unwrap().texts(), [Some("c")]);
     }
 }

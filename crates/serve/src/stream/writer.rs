@@ -12,7 +12,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use super::{
     StreamError,
     context::Consumer,
-    outgoing::{Addresses, Outgoing, Refusal},
+    outgoing::{Addresses, Extent, Outgoing, Refusal},
     ownership::{Ownership, Transaction},
     reader::Pending,
     record::{ErrorKind, RecordError},
@@ -39,6 +39,8 @@ pub(super) struct Writer {
     refused: HashMap<(i32, i64), Refusal>,
     /// Records that were sent together with others, and refused with them: sent alone, it shows which of them are too large.
     suspects: HashSet<(i32, i64)>,
+    /// Whether the last transaction was aborted for records that were refused.
+    has_gap: bool,
     pause: Duration,
     fenced: Option<Instant>,
 }
@@ -54,7 +56,17 @@ impl Writer {
         let addresses = Addresses::new(&settings, counts);
         let sink = Sink::new(Arc::clone(&settings), consumer, stop)?;
         let (refused, suspects) = (HashMap::new(), HashSet::new());
-        Ok(Self { settings, ownership, addresses, sink, refused, suspects, pause: FIRST_PAUSE, fenced: None })
+        Ok(Self {
+            settings,
+            ownership,
+            addresses,
+            sink,
+            refused,
+            suspects,
+            has_gap: false,
+            pause: FIRST_PAUSE,
+            fenced: None,
+        })
     }
 
     /// Writes until the reader has ended.
@@ -106,12 +118,12 @@ impl Writer {
             if is_suspect && !self.sink.is_delivered() {
                 return Err(WriteError::Aborted("records were not delivered".to_owned()));
             }
-            // At most as a restored record, as a dead letter, and as one without a value.
+            // At most as a restored record, and as a dead letter of each extent.
             while let Err(code) =
                 one.send(number, self.refused.get(&place), &self.addresses, |record| self.sink.send(record))?
             {
                 if !refuse(&mut self.refused, place, code) {
-                    return Err(WriteError::Aborted(format!("a dead letter is not taken: {code}")));
+                    return Err(WriteError::Unwritable(place, code));
                 }
             }
             if is_suspect && !self.sink.is_delivered() {
@@ -128,7 +140,12 @@ impl Writer {
         records: &[&Outgoing],
         transaction: Transaction<'_>,
     ) -> Result<(), StreamError> {
+        let mut unwritable = None;
         let error = match error {
+            WriteError::Unwritable(place, code) => {
+                unwritable = Some((place, code));
+                self.sink.abort().err()
+            }
             WriteError::Aborted(reason) => {
                 tracing::warn!(reason, records = records.len(), "a transaction is aborted");
                 self.sink.abort().err()
@@ -136,6 +153,10 @@ impl Writer {
             other => Some(other),
         };
         let undelivered = self.sink.take_undelivered();
+        if let Some((number, code)) = undelivered.first() {
+            let place = records.get(*number).map(|one| one.record.place());
+            tracing::info!(count = undelivered.len(), %code, first = ?place, "records were not delivered");
+        }
         let refused: Vec<_> = undelivered
             .into_iter()
             .filter(|(_, code)| is_of_record(*code))
@@ -144,15 +165,27 @@ impl Writer {
         for &(place, code) in &refused {
             // Brokers refuse whatever is sent together.
             if refused.len() == 1 || self.suspects.contains(&place) {
-                refuse(&mut self.refused, place, code);
+                if !refuse(&mut self.refused, place, code) {
+                    unwritable = Some((place, code));
+                }
             } else {
                 self.suspects.insert(place);
             }
         }
         metrics::stream::transaction("aborted");
-        transaction.aborted();
+        if let Some(((partition, offset), code)) = unwritable {
+            let (topic, reason) = (self.settings.dead_letters.clone(), code.to_string());
+            return Err(StreamError::DeadLetter { topic, partition, offset, reason });
+        }
+        // Where there is no group, only a producer keeps another one out: offsets are asked for behind it. Elsewhere nobody waits that
+        // long for partitions.
+        let mut transaction = Some(transaction);
+        if !self.settings.replay {
+            transaction.take().into_iter().for_each(Transaction::aborted);
+        }
         match error {
-            None => {}
+            // The latter ends the stream above.
+            None | Some(WriteError::Unwritable(..)) => {}
             Some(WriteError::Fenced(reason)) => {
                 if self.fenced.is_some_and(|last| last.elapsed() < TWO_OF_ONE_NAME) {
                     return Err(StreamError::Fenced(self.settings.instance.clone()));
@@ -166,8 +199,11 @@ impl Writer {
                 self.sink.renew()?;
             }
         }
-        // Next time what was refused is sent otherwise; whatever else it was needs time to pass.
-        if refused.is_empty() {
+        transaction.into_iter().for_each(Transaction::aborted);
+        // Next time what was refused is sent otherwise. It leaves a gap in the sequence, on which the next transaction fails: librdkafka
+        // bumps its epoch only then. Whatever else it was needs time to pass.
+        let has_gap = std::mem::replace(&mut self.has_gap, !refused.is_empty());
+        if refused.is_empty() && !has_gap {
             std::thread::sleep(self.pause);
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         }
@@ -255,21 +291,31 @@ fn is_of_record(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
         RDKafkaErrorCode::MessageSizeTooLarge
+            | RDKafkaErrorCode::MessageBatchTooLarge
             | RDKafkaErrorCode::InvalidRecord
             | RDKafkaErrorCode::InvalidMessage
+            | RDKafkaErrorCode::InvalidTimestamp
     )
 }
 
-/// From now on the record is a dead letter, or one without its value; false where it is that already.
+/// From now on the record is a dead letter, or less of one; false where there is no less.
 fn refuse(refused: &mut HashMap<(i32, i64), Refusal>, place: (i32, i64), code: RDKafkaErrorCode) -> bool {
     match refused.get_mut(&place) {
         None => {
             let error =
                 RecordError::new(ErrorKind::Undeliverable, format!("the brokers do not take it: {code}"));
-            refused.insert(place, Refusal { error, is_bare: false });
+            refused.insert(place, Refusal { error, extent: Extent::Whole });
             true
         }
-        Some(refusal) => !std::mem::replace(&mut refusal.is_bare, true),
+        Some(refusal) => {
+            let less = match refusal.extent {
+                Extent::Whole => Extent::NoValue,
+                Extent::NoValue => Extent::Report,
+                Extent::Report => return false,
+            };
+            refusal.extent = less;
+            true
+        }
     }
 }
 
@@ -278,13 +324,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_taken_is_a_dead_letter_then_one_without_a_value_and_then_an_error() {
+    fn what_is_not_taken_is_a_dead_letter_then_less_of_one_and_then_an_error() {
         let (mut refused, place) = (HashMap::new(), (0, 7));
         let code = RDKafkaErrorCode::MessageSizeTooLarge;
-        assert!(refuse(&mut refused, place, code));
-        assert!(!refused[&place].is_bare);
-        assert!(refuse(&mut refused, place, code));
-        assert!(refused[&place].is_bare);
+        for extent in [Extent::Whole, Extent::NoValue, Extent::Report] {
+            assert!(refuse(&mut refused, place, code));
+            assert_eq!(refused[&place].extent, extent);
+        }
         assert!(!refuse(&mut refused, place, code));
         assert!(is_of_record(code) && !is_of_record(RDKafkaErrorCode::NotEnoughReplicas));
     }

@@ -29,8 +29,12 @@ pub(in crate::stream) struct Table {
 }
 
 impl Table {
-    /// Reads the value.
-    pub(super) fn parse(value: &[u8], settings: &BatchSettings) -> Result<Self, RecordError> {
+    /// Reads the value, whose texts have at most `max_bytes`, each row's counted.
+    pub(super) fn parse(
+        value: &[u8],
+        settings: &BatchSettings,
+        max_bytes: usize,
+    ) -> Result<Self, RecordError> {
         let read = || -> Result<_, ArrowError> {
             let reader = StreamReader::try_new(Cursor::new(value), None)?;
             let schema = reader.schema();
@@ -41,9 +45,14 @@ impl Table {
         let rows = TableRows::new(&schema, settings, Path::new(VALUE)).map_err(|error| invalid(&error))?;
         let table = Self { rows, batches, texts: Vec::new() };
         // The texts are those that somebody is asked for who knows none.
-        let seen = Seen::default();
-        table.encode(&seen)?;
-        let texts = seen.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let seen = Seen { most: max_bytes, texts: Mutex::default() };
+        let encoded = table.encode(&seen);
+        let (bytes, texts) = seen.texts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if bytes > max_bytes {
+            let message = format!("the texts of the table have more than {max_bytes} bytes");
+            return Err(RecordError::new(ErrorKind::TooLarge, message));
+        }
+        encoded?;
         Ok(Self { texts, ..table })
     }
 
@@ -65,8 +74,12 @@ fn invalid(error: &impl std::fmt::Display) -> RecordError {
 }
 
 /// Sees texts, and restores none.
-#[derive(Default)]
-struct Seen(Mutex<Vec<Option<String>>>);
+struct Seen {
+    /// Bytes of texts that it takes.
+    most: usize,
+    /// Bytes that there are, and the texts.
+    texts: Mutex<(usize, Vec<Option<String>>)>,
+}
 
 impl Texts for Seen {
     fn restore(
@@ -74,8 +87,15 @@ impl Texts for Seen {
         texts: &[Option<&str>],
         _done: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Vec<RowResult>, Halt> {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.extend(texts.iter().map(|text| text.map(str::to_owned)));
+        let mut seen = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        for text in texts {
+            // Those of a dictionary, or of views, can be more than the value has.
+            seen.0 = seen.0.saturating_add(text.map_or(0, str::len));
+            if seen.0 > self.most {
+                return Err(Halt::Stopped);
+            }
+            seen.1.push(text.map(str::to_owned));
+        }
         Ok(texts.iter().map(|_| None).collect())
     }
 

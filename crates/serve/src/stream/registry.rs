@@ -1,0 +1,245 @@
+//! A schema registry: schemas by their ids, and ids of schemas.
+//!
+//! It speaks the API of Confluent's, which Apicurio and Karapace speak too: <https://docs.confluent.io/platform/current/schema-registry/develop/api.html>.
+
+use std::{error::Error, fmt, time::Duration};
+
+use corruptor::chain;
+use schema_registry_converter::{
+    async_impl::schema_registry::{
+        SrSettings, get_referenced_schema, get_schema_by_id_and_type, perform_sr_call,
+    },
+    error::SRCError,
+    schema_registry_common::{RawError, RegisteredReference, SchemaType, SrCall},
+};
+use serde_json::json;
+
+use super::StreamError;
+
+/// What begins the names of its properties.
+pub(crate) const PREFIX: &str = "schema.registry.";
+/// Time in which it has to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where a schema registry is, and how to speak to it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RegistrySettings {
+    /// Addresses of its instances, which are tried in their order.
+    pub urls: Vec<String>,
+    /// Properties by name, less the `schema.registry.` before them.
+    pub properties: Vec<(String, String)>,
+}
+
+impl fmt::Debug for RegistrySettings {
+    /// Without the properties, which hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistrySettings").field("urls", &self.urls).finish_non_exhaustive()
+    }
+}
+
+/// A schema as it was registered.
+pub(super) struct Registered {
+    /// As it is written.
+    pub(super) schema: String,
+    /// What it refers to, as registered with it.
+    pub(super) references: Vec<RegisteredReference>,
+    /// All schemas that it refers to, each after those that it refers to itself.
+    pub(super) referenced: Vec<String>,
+}
+
+/// Why a registry has given no answer that could be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum RegistryError {
+    /// It says no: another attempt would meet the same.
+    Refused(String),
+    /// It does not answer, or is not allowed to, or cannot.
+    Unavailable(String),
+}
+
+/// A client of a schema registry, for the values of one topic.
+pub(super) struct Registry {
+    client: SrSettings,
+    /// Where it is, for messages.
+    urls: String,
+    /// The name under which the schemas of the topic's values are kept.
+    subject: String,
+    /// Whether schemas that it does not know are registered.
+    registers: bool,
+}
+
+impl Registry {
+    /// A client for the schemas of values of `topic`.
+    pub(super) fn new(settings: &RegistrySettings, topic: &str) -> Result<Self, StreamError> {
+        let unusable = |reason: String| StreamError::Registry { urls: settings.urls.join(","), reason };
+        let mut urls = settings.urls.iter().map(|url| url.trim_end_matches('/').to_owned());
+        let first = urls.next().ok_or_else(|| unusable("no address is given".to_owned()))?;
+        let mut builder = SrSettings::new_builder(first);
+        urls.for_each(|url| {
+            builder.add_url(url);
+        });
+        builder.set_timeout(PATIENCE);
+        let mut registers = true;
+        for (name, value) in &settings.properties {
+            let wrong = |expected| StreamError::RegistryProperty { name: name.clone(), expected };
+            match (name.as_str(), value.as_str()) {
+                ("basic.auth.user.info", info) => {
+                    let (user, password) = info.split_once(':').ok_or_else(|| wrong("USER:PASSWORD"))?;
+                    builder.set_basic_authorization(user, Some(password));
+                }
+                ("bearer.auth.token", token) => {
+                    builder.set_token_authorization(token);
+                }
+                ("auto.register.schemas", "true" | "false") => registers = value == "true",
+                ("auto.register.schemas", _) => return Err(wrong("true or false")),
+                _ => return Err(StreamError::NoRegistryProperty(name.clone())),
+            }
+        }
+        let client = builder.build().map_err(|error| unusable(chain(&error)))?;
+        Ok(Self { client, urls: settings.urls.join(","), subject: format!("{topic}-value"), registers })
+    }
+
+    /// Checks that it answers and lets this client in.
+    pub(super) async fn check(&self) -> Result<(), StreamError> {
+        match perform_sr_call(&self.client, SrCall::GetLatest(&self.subject)).await.map_err(error_of) {
+            // Nothing is registered yet.
+            Ok(_) | Err(RegistryError::Refused(_)) => Ok(()),
+            Err(RegistryError::Unavailable(reason)) => Err(self.failed(reason)),
+        }
+    }
+
+    /// The stream's error where the registry does not answer.
+    pub(super) fn failed(&self, reason: String) -> StreamError {
+        StreamError::Registry { urls: self.urls.clone(), reason }
+    }
+
+    /// The Avro schema of this id.
+    pub(super) async fn schema(&self, id: u32) -> Result<Registered, RegistryError> {
+        let found = get_schema_by_id_and_type(id, &self.client, SchemaType::Avro).await.map_err(error_of)?;
+        let mut referenced = Vec::new();
+        self.add(&found.references, &mut Vec::new(), &mut referenced).await?;
+        Ok(Registered { schema: found.schema, references: found.references, referenced })
+    }
+
+    /// Adds the schemas that are referred to which were not `seen`, each after those that it refers to itself.
+    async fn add(
+        &self,
+        references: &[RegisteredReference],
+        seen: &mut Vec<(String, u32)>,
+        into: &mut Vec<String>,
+    ) -> Result<(), RegistryError> {
+        for reference in references {
+            let place = (reference.subject.clone(), reference.version);
+            if !seen.contains(&place) {
+                seen.push(place);
+                let one = get_referenced_schema(&self.client, reference).await.map_err(error_of)?;
+                Box::pin(self.add(&one.references, seen, into)).await?;
+                into.push(one.schema);
+            }
+        }
+        Ok(())
+    }
+
+    /// The id of a schema of the topic's values, which is registered where it is not known and that is allowed.
+    pub(super) async fn id_of(
+        &self,
+        schema: &str,
+        references: &[RegisteredReference],
+    ) -> Result<u32, RegistryError> {
+        let references: Vec<_> = references
+            .iter()
+            .map(|one| json!({"name": one.name, "subject": one.subject, "version": one.version}))
+            .collect();
+        let body = if references.is_empty() {
+            json!({ "schema": schema })
+        } else {
+            json!({ "schema": schema, "references": references })
+        };
+        let body = body.to_string();
+        let call = if self.registers {
+            SrCall::PostNew(&self.subject, &body)
+        } else {
+            SrCall::PostForVersion(&self.subject, &body)
+        };
+        let of_subject = |error| match error {
+            RegistryError::Refused(reason) => {
+                RegistryError::Refused(format!("of the subject `{}`: {reason}", self.subject))
+            }
+            other @ RegistryError::Unavailable(_) => other,
+        };
+        let answer = perform_sr_call(&self.client, call).await.map_err(error_of).map_err(of_subject)?;
+        answer.id.ok_or_else(|| RegistryError::Unavailable("it has answered without an id".to_owned()))
+    }
+}
+
+/// What an error of the client means.
+fn error_of(error: SRCError) -> RegistryError {
+    let cause = error.source();
+    if let Some(told) = cause.and_then(|cause| cause.downcast_ref::<RawError>()) {
+        // The status, with two digits more where a registry tells cases apart.
+        let status = if told.error_code < 1000 { told.error_code } else { told.error_code / 100 };
+        return if [404, 409, 422].contains(&status) {
+            RegistryError::Refused(told.message.clone())
+        } else {
+            RegistryError::Unavailable(format!("{} ({told})", error.error))
+        };
+    }
+    if cause.is_none() && !error.retriable {
+        // What it has answered is not what was asked for, such as a schema of another language.
+        return RegistryError::Refused(error.error);
+    }
+    let causes = cause.map(chain);
+    RegistryError::Unavailable(
+        causes.map_or_else(|| error.error.clone(), |causes| format!("{}: {causes}", error.error)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry(properties: &[(&str, &str)]) -> Result<Registry, StreamError> {
+        let properties =
+            properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Registry::new(&RegistrySettings { urls: vec!["http://127.0.0.1:9/".to_owned()], properties }, "out")
+    }
+
+    #[test]
+    fn properties_are_checked() {
+        let found =
+            registry(&[("basic.auth.user.info", "ann:a:b"), ("auto.register.schemas", "false")]).unwrap();
+        assert_eq!((found.subject.as_str(), found.registers), ("out-value", false));
+        assert!(registry(&[("bearer.auth.token", "t")]).unwrap().registers);
+        for wrong in
+            [("basic.auth.user.info", "secret"), ("auto.register.schemas", "secret"), ("other", "secret")]
+        {
+            let error = registry(&[wrong]).err().unwrap();
+            assert!(error.is_usage() && error.to_string().contains(wrong.0), "{error}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        let settings = RegistrySettings {
+            urls: Vec::new(),
+            properties: vec![("bearer.auth.token".to_owned(), "secret".to_owned())],
+        };
+        assert!(!format!("{settings:?}").contains("secret"));
+        assert!(Registry::new(&settings, "out").is_err());
+    }
+
+    #[test]
+    fn what_would_be_refused_again_is_told_from_what_may_pass() {
+        let told = |error_code| {
+            let body = serde_json::json!({"error_code": error_code, "message": "m"}).to_string();
+            let told: RawError = serde_json::from_str(&body).unwrap();
+            error_of(SRCError::non_retryable_with_cause(told, "status"))
+        };
+        for code in [404, 40403, 409, 42201] {
+            assert_eq!(told(code), RegistryError::Refused("m".to_owned()), "{code}");
+        }
+        for code in [0, 401, 40301, 429, 500, 50001] {
+            assert!(matches!(told(code), RegistryError::Unavailable(_)), "{code}");
+        }
+        let gone = SRCError::retryable_with_cause(std::io::Error::other("refused"), "no answer");
+        assert_eq!(error_of(gone), RegistryError::Unavailable("no answer: refused".to_owned()));
+        let other = SRCError::non_retryable_without_cause("type Json, is not correct");
+        assert!(matches!(error_of(other), RegistryError::Refused(_)));
+    }
+}
