@@ -15,7 +15,7 @@ help: ## list the targets
 
 .PHONY: setup
 setup: ## check what must be installed, and create the Python environment
-	@scripts/require cargo cc npm python3 curl git
+	@scripts/require cargo cc cmake npm python3 curl git
 	@scripts/venv
 
 .PHONY: build
@@ -40,7 +40,7 @@ test: setup ## run all tests: cargo test, then pytest on the same binaries
 test-stream: setup ## test the stream alone, on Apache Kafka and a schema registry (Java 17 and Maven); part of test
 	@scripts/require java mvn
 	cargo build --locked --workspace --bins --features $(features)
-	REVERTANT_BIN_DIR="$$(cd $(target_dir)/debug && pwd)" $(venv)/python -m pytest tests/test_stream.py tests/test_stream_avro.py
+	REVERTANT_BIN_DIR="$$(cd $(target_dir)/debug && pwd)" $(venv)/python -m pytest tests/test_stream.py tests/test_stream_avro.py tests/test_stream_login.py
 
 .PHONY: lint
 lint: setup ## formatting and lints of the Rust and the Python code

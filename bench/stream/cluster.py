@@ -151,10 +151,10 @@ class Cluster:
         """Return the partitions of a topic; none of one that is not there."""
         return list(AdminClient(self.client()).list_topics(topic, timeout=10).topics[topic].partitions)
 
-    def write(self, topic: str, records: list[dict]) -> None:
+    def write(self, topic: str, records: list[dict], **more) -> None:
         """Write records, each with what `Producer.produce` takes."""
         producer = Producer(
-            self.client(partitioner="murmur2_random", enable_idempotence=True, message_max_bytes=100_000_000)
+            self.client(partitioner="murmur2_random", enable_idempotence=True, message_max_bytes=100_000_000, **more)
         )
         undelivered = []
         for record in records:

@@ -156,7 +156,7 @@ impl Reader {
             return Ok(());
         }
         progress.begin(partition, assignment, offset);
-        let Some(parsed) = self.parsed(message.payload())? else { return Ok(()) };
+        let Some(parsed) = self.parsed(message.payload(), progress)? else { return Ok(()) };
         if progress.batch.is_none() {
             progress.batch = self.begun(&progress.in_flight);
         }
@@ -168,7 +168,11 @@ impl Reader {
     }
 
     /// Reads a value; nothing where it was stopped before that could be done.
-    fn parsed(&self, value: Option<&[u8]>) -> Result<Option<Result<Parsed, RecordError>>, StreamError> {
+    fn parsed(
+        &self,
+        value: Option<&[u8]>,
+        progress: &mut Progress,
+    ) -> Result<Option<Result<Parsed, RecordError>>, StreamError> {
         let begun = Instant::now();
         loop {
             match self.codec.parse(value) {
@@ -177,6 +181,8 @@ impl Reader {
                 Err(Unparsed::Unavailable(_)) if self.stop.load(Ordering::Relaxed) => return Ok(None),
                 Err(Unparsed::Unavailable(error)) if begun.elapsed() >= UNAVAILABLE => return Err(error),
                 Err(Unparsed::Unavailable(error)) => {
+                    // What was read before it need not wait as well.
+                    self.hand_over(progress);
                     tracing::warn!(%error, "trying again");
                     std::thread::sleep(TICK * 10);
                 }

@@ -220,7 +220,8 @@ fn inside(value: Value, part: &str) -> Option<Value> {
         Value::Map(mut entries) => entries.remove(part),
         Value::Array(mut items) => {
             let at: usize = part.parse().ok()?;
-            (at < items.len()).then(|| items.swap_remove(at))
+            // As RFC 6901 has it: nothing stands before the digits.
+            (at < items.len() && at.to_string() == part).then(|| items.swap_remove(at))
         }
         _ => None,
     }

@@ -107,7 +107,9 @@ fn a_pointer_leads_into_records_maps_arrays_and_unions() {
     assert_eq!(found("body", &["parts", "0"]), Ok(Some("cd".to_owned())));
     assert_eq!(found("body", &["parts", "1"]), Ok(None));
     let kind = |first, rest: &[&str]| found(first, rest).unwrap_err().kind;
-    assert_eq!(kind("body", &["parts", "2"]), ErrorKind::NoField);
+    for part in ["2", "00", "+0", "-", ""] {
+        assert_eq!(kind("body", &["parts", part]), ErrorKind::NoField, "{part}");
+    }
     assert_eq!(kind("body", &["none"]), ErrorKind::NoField);
     assert_eq!(kind("body", &["kind"]), ErrorKind::NotText);
     assert_eq!(kind("tags", &["a"]), ErrorKind::NotText);

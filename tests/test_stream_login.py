@@ -1,0 +1,185 @@
+"""`serve stream` on brokers that want to know who somebody is, and on what is no broker."""
+
+import http.server
+import ipaddress
+import json
+import ssl
+import threading
+import time
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+from streaming import finished, streaming
+
+from bench.stream.cluster import Cluster
+
+TEXT = "The staate of thhe Union is stong, and it wlil stay so"
+LOGIN = ("revertant", "open sesame")
+SECONDS = 8
+
+
+def certificate(folder):
+    """Make a certificate of this machine that nobody knows; return the paths of it, and of it with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "of a test")])
+    now = datetime.now(UTC)
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
+    made = made.add_extension(names, False).add_extension(x509.BasicConstraints(True, None), True)
+    public = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "ca.pem").write_bytes(public)
+    (folder / "both.pem").write_bytes(private + public)
+    return folder / "ca.pem", folder / "both.pem"
+
+
+class Provider(http.server.BaseHTTPRequestHandler):
+    """An OpenID provider: tokens for who knows the password, and the key to check them by."""
+
+    key = RSAKey.generate_key(2048, {"kid": "1", "use": "sig", "alg": "RS256"})
+
+    def do_GET(self):
+        """Tell the public key."""
+        self.answer(200, {"keys": [self.key.as_dict(private=False)]})
+
+    def do_POST(self):
+        """Give a token of some seconds."""
+        self.rfile.read(int(self.headers["content-length"]))
+        if self.headers["authorization"] != f"Basic {b64encode(':'.join(LOGIN).encode()).decode()}":
+            self.answer(401, {"error": "invalid_client"})
+            return
+        self.server.given += 1
+        now = int(time.time())
+        claims = {"sub": LOGIN[0], "aud": "kafka", "iss": "test", "iat": now, "exp": now + SECONDS, "scope": "all"}
+        token = jwt.encode({"alg": "RS256", "kid": "1"}, claims, self.key)
+        self.answer(200, {"access_token": token, "token_type": "Bearer", "expires_in": SECONDS})
+
+    def answer(self, status, body):
+        """Answer in JSON."""
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def provider():
+    """Start providers, by HTTPS with the certificate of a file, or without."""
+    servers = []
+
+    def start(both=None):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+        server.given = 0
+        if both:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(both)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_tokens_of_a_provider_are_renewed(programs, provider, tmp_path):
+    """OAUTHBEARER over TLS: a stream outlives its tokens; with a wrong password it says so and ends."""
+    ca, both = certificate(tmp_path)
+    tokens, keys = provider(both), provider()
+    url = f"http://127.0.0.1:{keys.server_port}/keys"
+    module = "org.apache.kafka.common.security.oauthbearer"
+    own = "listener.name.clients.oauthbearer"
+    broker = {
+        "sasl.enabled.mechanisms": "OAUTHBEARER",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(both),
+        f"{own}.sasl.server.callback.handler.class": f"{module}.OAuthBearerValidatorCallbackHandler",
+        f"{own}.sasl.jaas.config": f"{module}.OAuthBearerLoginModule required;",
+        f"{own}.sasl.oauthbearer.jwks.endpoint.url": url,
+        f"{own}.sasl.oauthbearer.expected.audience": "kafka",
+        f"{own}.sasl.oauthbearer.expected.issuer": "test",
+        f"{own}.connections.max.reauth.ms": str(SECONDS * 500),
+    }
+    env = {
+        "KAFKA_CLIENTS": "SASL_SSL",
+        "KAFKA_EXTRA": "\n".join(f"{name}={value}" for name, value in broker.items()),
+        "KAFKA_OPTIONS": f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={url}",
+    }
+    cluster = Cluster(tmp_path / "kafka", env=env)
+    cluster.properties = {
+        "security.protocol": "SASL_SSL",
+        "ssl.ca.location": str(ca),
+        "https.ca.location": str(ca),
+        "sasl.mechanism": "OAUTHBEARER",
+        "sasl.oauthbearer.method": "oidc",
+        "sasl.oauthbearer.client.id": LOGIN[0],
+        "sasl.oauthbearer.client.secret": LOGIN[1],
+        "sasl.oauthbearer.token.endpoint.url": f"https://127.0.0.1:{tokens.server_port}/token",
+    }
+    with cluster:
+        cluster.make("safe", "safe-out", "safe.dead-letters", partitions=1)
+        with streaming(programs, cluster, "safe", "--identity", log=tmp_path / "log"):
+            given, begun, count = tokens.given, time.monotonic(), 0
+            while time.monotonic() < begun + 3 * SECONDS:
+                cluster.write("safe", [{"value": f"{TEXT} {count}"}])
+                count += 1
+                time.sleep(1)
+            found = cluster.read("safe-out", count)
+            assert [one.value().decode() for one in found] == [f"{TEXT} {at}" for at in range(count)]
+            assert tokens.given > given
+        topics = ["--input-topic", "safe", "--output-topic", "safe-out"]
+        wrong = cluster.properties | {"sasl.oauthbearer.client.secret": "wrong-secret"}
+        options = [option for name, value in wrong.items() for option in ("--property", f"{name}={value}")]
+        status, said = finished(programs, cluster.bootstrap, *topics, *options)
+        assert status == 1 and "no broker at" in said and "wrong-secret" not in said, said
+
+
+def test_brokers_that_are_none_or_refuse_are_told(programs, tmp_path):
+    """A wrong password, and something that speaks another language."""
+    jaas = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_ann="right";'
+    extra = f"sasl.enabled.mechanisms=PLAIN\nlistener.name.clients.plain.sasl.jaas.config={jaas}"
+    env = {"KAFKA_CLIENTS": "SASL_PLAINTEXT", "KAFKA_EXTRA": extra}
+    cluster = Cluster(tmp_path / "kafka", env=env)
+    cluster.properties = {
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": "ann",
+        "sasl.password": "right",
+    }
+    with cluster:
+        cluster.make("safe", "safe-out", "safe.dead-letters")
+        cluster.write("safe", [{"value": TEXT}])
+        with streaming(programs, cluster, "safe", "--identity", log=tmp_path / "log"):
+            assert len(cluster.read("safe-out", 1)) == 1
+        secrets = tmp_path / "kafka.properties"
+        wrong = cluster.properties | {"sasl.password": "wrong-secret"}
+        secrets.write_text("# of the test\n" + "".join(f"{name} = {value}\n" for name, value in wrong.items()))
+        topics = ["--input-topic", "safe", "--output-topic", "safe-out"]
+        status, said = finished(programs, cluster.bootstrap, *topics, "--properties-file", secrets)
+        assert status == 1 and "uthentication failed" in said and "wrong-secret" not in said, said
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        """Answers in HTTP."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as page:
+        threading.Thread(target=page.serve_forever, daemon=True).start()
+        status, said = finished(programs, f"127.0.0.1:{page.server_port}", *topics)
+        page.shutdown()
+    assert status == 1 and "no broker at" in said and "--property" in said, said
