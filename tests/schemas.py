@@ -4,6 +4,7 @@ import http.client
 import http.server
 import os
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -23,17 +24,22 @@ class Gate(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int):
-        """Listen."""
+    def __init__(self, port: int, both=None):
+        """Listen; by HTTPS where there is a certificate."""
         super().__init__(("127.0.0.1", 0), Passing)
         self.target, self.is_open = port, True
+        self.scheme = "https" if both else "http"
+        if both:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(both)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         self.seen = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
     def url(self) -> str:
         """The address of the registry behind it."""
-        return f"http://127.0.0.1:{self.server_port}{API}"
+        return f"{self.scheme}://127.0.0.1:{self.server_port}{API}"
 
 
 class Passing(http.server.BaseHTTPRequestHandler):

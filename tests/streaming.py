@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import os
 import subprocess
 import urllib.request
 from contextlib import contextmanager
@@ -48,10 +49,17 @@ def odd_header(cluster, topic, value, name):
     client.rd_kafka_destroy(producer)
 
 
-def finished(programs, cluster, *options):
+def finished(programs, cluster, *options, env=None):
     """Run `serve stream` to its own end; return its status and what it said."""
     command = [programs / "serve", "stream", "--brokers", cluster, "--listen", "127.0.0.1:0", *options]
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        [str(part) for part in command],
+        env=os.environ | (env or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     return done.returncode, done.stderr
 
 

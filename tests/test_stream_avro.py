@@ -5,10 +5,11 @@ import time
 from decimal import Decimal
 
 import pytest
+from certificates import certificate
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
-from schemas import PASSWORD, registry
+from schemas import PASSWORD, Gate, registry
 from streaming import finished, headers, restored, streaming
 
 from bench.stream.cluster import Cluster
@@ -213,6 +214,20 @@ def test_a_registry_may_refuse_and_may_be_away(programs, cluster, gate, client, 
     status, said = finished(programs, cluster.bootstrap, *avro(gate, "--identity"), *options)
     assert status == 0, said
     assert read(client, "kept-out", cluster.read("kept-out", 5)[-1])["n"] == 1
+
+
+def test_a_registry_may_be_behind_tls(programs, cluster, gate, tmp_path):
+    """One whose authority is known to the system, here by a variable."""
+    make(cluster, "tls")
+    ca, both = certificate(tmp_path)
+    options = ["--input-topic", "tls", "--output-topic", "tls-out", "--identity", "--replay-dead-letters"]
+    with Gate(gate.target, both) as safe:
+        options = [*avro(safe), *options]
+        status, said = finished(programs, cluster.bootstrap, *options)
+        assert status == 1 and "certificate" in said, said
+        status, said = finished(programs, cluster.bootstrap, *options, env={"SSL_CERT_FILE": str(ca)})
+        assert status == 0 and safe.seen, said
+        safe.shutdown()
 
 
 def test_what_is_used_wrongly_is_told(programs, cluster, gate, client):

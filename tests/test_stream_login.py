@@ -1,19 +1,14 @@
 """`serve stream` on brokers that want to know who somebody is, and on what is no broker."""
 
 import http.server
-import ipaddress
 import json
 import ssl
 import threading
 import time
 from base64 import b64encode
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import certificate
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from streaming import finished, streaming
@@ -23,24 +18,6 @@ from bench.stream.cluster import Cluster
 TEXT = "The staate of thhe Union is stong, and it wlil stay so"
 LOGIN = ("revertant", "open sesame")
 SECONDS = 8
-
-
-def certificate(folder):
-    """Make a certificate of this machine that nobody knows; return the paths of it, and of it with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "of a test")])
-    now = datetime.now(UTC)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    made = made.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
-    made = made.add_extension(names, False).add_extension(x509.BasicConstraints(True, None), True)
-    public = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "ca.pem").write_bytes(public)
-    (folder / "both.pem").write_bytes(private + public)
-    return folder / "ca.pem", folder / "both.pem"
 
 
 class Provider(http.server.BaseHTTPRequestHandler):
