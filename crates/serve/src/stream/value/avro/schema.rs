@@ -4,10 +4,7 @@ use std::collections::HashSet;
 
 use apache_avro::{
     Schema,
-    schema::{
-        DecimalSchema, FixedSchema, InnerDecimalSchema, Name, NamesRef, RecordField, ResolvedSchema,
-        UuidSchema,
-    },
+    schema::{Name, NamesRef, RecordField, ResolvedSchema},
 };
 use corruptor::chain;
 use serde::Deserialize;
@@ -28,7 +25,7 @@ const NO_RECORD: &str = "it is not one of a record";
 /// The schema of values that were read, and what of it is written.
 #[derive(Debug)]
 pub(super) struct Derived {
-    /// Of what was read: a record.
+    /// Of what was read: a record, of physical types.
     schema: Schema,
     /// Schemas that it refers to, each after those that it refers to itself.
     referenced: Vec<Schema>,
@@ -88,8 +85,10 @@ impl Derived {
             RecordError::new(ErrorKind::NoField, format!("the schema has no field `{first}`"))
         })?;
         let keeps = names.iter().map(|name| !is_new(name)).collect();
+        let referenced = referenced.iter().map(|text| physical(text)).collect::<Result<Vec<_>, _>>()?;
         let parsed = |text: &str| {
-            Schema::parse_str_with_list(text, referenced).map_err(|error| unusable(&chain(&error)))
+            Schema::parse_str_with_list(&physical(text)?, &referenced)
+                .map_err(|error| unusable(&chain(&error)))
         };
         let (schema, referenced) = parsed(schema)?;
         if !matches!(schema, Schema::Record(_)) {
@@ -122,6 +121,24 @@ impl Derived {
         let walk = Walk { names: resolved.get_names(), max_bytes };
         walk.visit(&self.schema, &mut Vec::new(), &mut HashSet::new())
     }
+}
+
+/// The schema less what its values stand for: what passes through is not judged, such as a UUID that is none.
+fn physical(schema: &str) -> Result<String, RecordError> {
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Object(members) => {
+                members.remove("logicalType");
+                members.values_mut().for_each(strip);
+            }
+            Value::Array(items) => items.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    let mut value =
+        serde_json::from_str(schema).map_err(|error| unusable(&format!("it is no JSON: {error}")))?;
+    strip(&mut value);
+    Ok(value.to_string())
 }
 
 /// The schema with the fields of an answer, and the names of its own.
@@ -186,25 +203,32 @@ impl<'n> Walk<'n> {
                 done.insert(&record.name);
                 Ok(())
             }
-            Schema::Array(array) => self.visit(&array.items, path, done),
+            Schema::Array(array) => {
+                self.visit(&array.items, path, done)?;
+                if self.takes_bytes(&array.items) {
+                    return Ok(());
+                }
+                Err(unusable("it has an array whose items take no bytes, and so values of it have no bound"))
+            }
             Schema::Map(map) => self.visit(&map.types, path, done),
             Schema::Union(union) => union.variants().iter().try_for_each(|one| self.visit(one, path, done)),
-            Schema::Fixed(fixed)
-            | Schema::Duration(fixed)
-            | Schema::Uuid(UuidSchema::Fixed(fixed))
-            | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Fixed(fixed), .. }) => {
-                self.fits(fixed)
+            Schema::Fixed(fixed) if fixed.size > self.max_bytes => {
+                let (name, size, most) = (fixed.name.fullname(None), fixed.size, self.max_bytes);
+                Err(unusable(&format!("`{name}` has {size} bytes; at most {most} are taken")))
             }
             _ => Ok(()),
         }
     }
 
-    fn fits(&self, fixed: &FixedSchema) -> Result<(), RecordError> {
-        if fixed.size <= self.max_bytes {
-            return Ok(());
+    /// Whether every value of a schema takes a byte at least. It was visited: it does not contain itself.
+    fn takes_bytes(&self, schema: &Schema) -> bool {
+        match schema {
+            Schema::Null => false,
+            Schema::Fixed(fixed) => fixed.size > 0,
+            Schema::Record(record) => record.fields.iter().any(|field| self.takes_bytes(&field.schema)),
+            Schema::Ref { name } => self.names.get(name).is_none_or(|found| self.takes_bytes(found)),
+            _ => true,
         }
-        let (name, size, most) = (fixed.name.fullname(None), fixed.size, self.max_bytes);
-        Err(unusable(&format!("`{name}` has {size} bytes; at most {most} are taken")))
     }
 }
 

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use corruptor::Edit;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::json;
 
 use super::*;
@@ -18,7 +19,8 @@ const SCHEMA: &str = r#"{
             {"name": "parts", "type": {"type": "array", "items": ["null", "string"]}},
             {"name": "kind", "type": {"type": "enum", "name": "Kind", "symbols": ["A", "B"]}}
         ]}},
-        {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}}
+        {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}},
+        {"name": "uuid", "type": {"type": "string", "logicalType": "uuid"}}
     ]
 }"#;
 
@@ -28,6 +30,10 @@ fn derived(schema: &str, first: &str, overwrites: bool) -> Result<Derived, Recor
 
 fn kind(schema: &str, first: &str) -> ErrorKind {
     derived(schema, first, false).unwrap_err().kind
+}
+
+fn uuid() -> apache_avro::Uuid {
+    apache_avro::Uuid::from_u128(7)
 }
 
 /// A datum of [`SCHEMA`].
@@ -50,6 +56,7 @@ fn datum() -> Vec<u8> {
             ]),
         ),
         ("price", Value::Decimal(vec![0, 200].into())),
+        ("uuid", Value::Uuid(uuid())),
     ]);
     let schema = Schema::parse_str(SCHEMA).unwrap();
     GenericDatumWriter::builder(&schema).build().unwrap().write_value_to_vec(value).unwrap()
@@ -86,8 +93,8 @@ fn a_record_is_written_as_it_was_with_an_answer() {
     let read = GenericDatumReader::builder(&schema).build().unwrap().read_value(&mut left).unwrap();
     assert!(left.is_empty());
     let Value::Record(fields) = read else { panic!("{read:?}") };
-    assert_eq!(fields.len(), 10);
-    let found: Vec<Value> = fields[6..].iter().map(|(_, value)| value.clone()).collect();
+    assert_eq!(fields.len(), 11);
+    let found: Vec<Value> = fields[7..].iter().map(|(_, value)| value.clone()).collect();
     assert_eq!(found, answered(Some(&restoration()), "d"));
     // What the schema says besides stays too, in its order.
     assert!(
@@ -133,6 +140,28 @@ fn what_is_cut_short_or_too_long_is_refused() {
 }
 
 #[test]
+fn what_is_read_is_written_byte_by_byte_whatever_it_is() {
+    let derived = derived(SCHEMA, "text", false).unwrap();
+    let (whole, mut random) = (datum(), StdRng::seed_from_u64(7));
+    let mut read = 0;
+    for _ in 0..100_000 {
+        let mut changed = whole.clone();
+        for _ in 0..random.random_range(1..4) {
+            let at = random.random_range(0..changed.len());
+            changed[at] = random.random();
+        }
+        match derived.read(&changed, &[]) {
+            Ok((kept, _)) => {
+                assert_eq!(kept, changed);
+                read += 1;
+            }
+            Err(error) => assert_eq!(error.kind, ErrorKind::InvalidAvro),
+        }
+    }
+    assert!((1000..99_000).contains(&read), "{read}");
+}
+
+#[test]
 fn fields_that_are_taken_are_replaced_only_when_told() {
     let again = derived(SCHEMA, "text", false).unwrap().output;
     assert_eq!(kind(&again, "text"), ErrorKind::FieldTaken);
@@ -156,12 +185,13 @@ fn schemas_that_small_values_could_exhaust_the_memory_with_are_refused() {
         json!({"type": "record", "name": "R", "fields": [{"name": "text", "type": "string"}, {"name": "f", "type": field}]})
             .to_string()
     };
-    let list = record(json!(["null", "R"]));
-    let error = derived(&list, "text", false).unwrap_err();
-    assert_eq!(
-        (error.kind, error.message.contains("`R` contains itself")),
-        (ErrorKind::UnusableSchema, true)
-    );
+    let of_itself = json!({"type": "record", "name": "S", "fields": [{"name": "s", "type": "S"}]});
+    let list = json!({"type": "array", "items": "R"});
+    for inner in [json!(["null", "R"]), list, json!({"type": "array", "items": of_itself})] {
+        let error = derived(&record(inner), "text", false).unwrap_err();
+        let says = error.message.contains("contains itself");
+        assert_eq!((error.kind, says), (ErrorKind::UnusableSchema, true), "{error:?}");
+    }
     let huge = record(json!({"type": "fixed", "name": "F", "size": 1_u64 << 40}));
     assert_eq!(kind(&huge, "text"), ErrorKind::UnusableSchema);
     // A type that is used twice, one in the other, is no such thing.
@@ -169,6 +199,12 @@ fn schemas_that_small_values_could_exhaust_the_memory_with_are_refused() {
         {"name": "a", "type": {"type": "record", "name": "Q", "fields": [{"name": "x", "type": "int"}]}}, {"name": "b", "type": "Q"}
     ]});
     assert!(derived(&record(json!({"type": "array", "items": twice})), "text", false).is_ok());
+    let nothing = json!({"type": "record", "name": "N", "fields": [{"name": "n", "type": "null"}]});
+    for none in [json!("null"), json!({"type": "fixed", "name": "F", "size": 0}), nothing.clone()] {
+        let error = derived(&record(json!({"type": "array", "items": none})), "text", false).unwrap_err();
+        assert!(error.message.contains("take no bytes"), "{error:?}");
+    }
+    assert!(derived(&record(json!({"type": "array", "items": ["null", nothing]})), "text", false).is_ok());
     for none in [
         "\"string\"",
         "[\"null\"]",
