@@ -1,22 +1,15 @@
-"""Apicurio Registry, and a gate before it that asks for a password and can be shut."""
+"""A gate before a registry of schemas, which asks for a password and can be shut."""
 
 import http.client
 import http.server
-import os
-import signal
 import ssl
-import subprocess
 import threading
-import time
-import urllib.request
 from base64 import b64encode
 from contextlib import contextmanager
 
-from bench.serve.process import free_port
-from conftest import ROOT
+from bench.stream.registry import API, Registry
 
 PASSWORD = "ann:open sesame"
-API = "/apis/ccompat/v7"
 
 
 class Gate(http.server.ThreadingHTTPServer):
@@ -76,26 +69,10 @@ class Passing(http.server.BaseHTTPRequestHandler):
 @contextmanager
 def registry(folder):
     """Run a registry behind a gate until the block ends."""
-    port = free_port()
-    env = dict(os.environ)
-    if cache := env.get("REVERTANT_TEST_CACHE"):
-        env["REGISTRY_HOME"] = f"{cache}/registry"
-    subprocess.run([ROOT / "scripts/registry", "jar"], env=env, check=True, stdout=subprocess.DEVNULL)
-    with (folder / "registry.log").open("wb") as log:
-        process = subprocess.Popen([ROOT / "scripts/registry", str(port)], env=env, stdout=log, stderr=log)
-    gate = Gate(port)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}{API}/subjects", timeout=5).close()
-                break
-            except OSError:
-                assert process.poll() is None and time.monotonic() < deadline, (folder / "registry.log").read_text()
-                time.sleep(0.1)
-        yield gate
-    finally:
-        gate.shutdown()
-        gate.server_close()
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    with Registry(folder) as behind:
+        gate = Gate(behind.port)
+        try:
+            yield gate
+        finally:
+            gate.shutdown()
+            gate.server_close()

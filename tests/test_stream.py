@@ -278,6 +278,26 @@ def test_at_least_once_and_within_bounds(programs, cluster, tmp_path):
         assert len(cluster.read("cheap-out", len(records) + 1)) == len(records) + 1
 
 
+def test_partitions_that_were_paused_when_they_went_come_back(programs, cluster, tmp_path):
+    """A stream that is held back loses partitions to another, and goes on with them when that ends."""
+    make(cluster, "paused")
+    options = ["--in-flight-tokens", "600", "--transaction-records", "5", "--identity"]
+    count = 240
+    cluster.write("paused", [{"value": text(at), "partition": at % 6} for at in range(count)])
+    with streaming(programs, cluster, "paused", *options, "--instance", "a", log=tmp_path / "a.log"):
+        with streaming(programs, cluster, "paused", *options, "--instance", "b", log=tmp_path / "b.log"):
+            pass
+        assert len(cluster.read("paused-out", 1, quiet=0)) < count, (
+            "the backlog is to last longer than the other stream"
+        )
+        cluster.write("paused", [{"value": text(count + at), "partition": at} for at in range(6)])
+        found = cluster.read("paused-out", count + 6, seconds=60, quiet=3)
+    by_partition = {partition: [] for partition in range(6)}
+    for message in found:
+        by_partition[message.partition()].append(message.value().decode())
+    assert by_partition == {partition: [text(at) for at in range(partition, count + 6, 6)] for partition in range(6)}
+
+
 def test_records_may_be_compressed(programs, cluster, tmp_path):
     """By all that Kafka knows, as they come and as they go."""
     make(cluster, "packed", partitions=1)

@@ -141,6 +141,13 @@ def test_what_cannot_be_read_is_a_dead_letter(programs, cluster, gate, client, t
     def one(name, schema, value):
         return written(client, name, json.dumps(schema), [value])[0]
 
+    # A type twice in the next, and so on: five bytes and two, for two thousand million values.
+    types = [{"type": "record", "name": "T0", "fields": [{"name": "x", "type": "null"}]}]
+    for at in range(30):
+        fields = [{"name": "x", "type": types[-1]}, {"name": "y", "type": f"T{at}"}]
+        types.append({"type": "record", "name": f"T{at + 1}", "fields": fields})
+    schema = Schema(json.dumps(record | {"fields": [text, {"name": "much", "type": types[-1]}]}), "AVRO")
+    much = b"\0" + client.register_schema("much", schema).to_bytes(4, "big") + b"\x02a"
     bad = [
         ("invalid-avro", b"text"),
         ("invalid-avro", good[0][:-1]),
@@ -156,6 +163,7 @@ def test_what_cannot_be_read_is_a_dead_letter(programs, cluster, gate, client, t
                 {"text": "a", "next": None},
             ),
         ),
+        ("invalid-avro", much),
         ("no-field", one("other", record | {"fields": [{"name": "body", "type": "string"}]}, {"body": TEXT})),
         ("not-text", one("number", record | {"fields": [{"name": "text", "type": "int"}]}, {"text": 7})),
         (
@@ -166,6 +174,10 @@ def test_what_cannot_be_read_is_a_dead_letter(programs, cluster, gate, client, t
     ]
     proto = client.register_schema("proto", Schema('syntax = "proto3"; message M { string text = 1; }', "PROTOBUF"))
     bad.append(("unusable-schema", b"\0" + proto.to_bytes(4, "big") + b"\x00\x0a\x01a"))
+    # A type that contains itself, with an end.
+    link = {"type": "record", "name": "Link", "fields": [{"name": "next", "type": ["null", "Link"]}]}
+    links = record | {"fields": [text, {"name": "first", "type": link}]}
+    good[2] = one("links", links, {"text": f"{TEXT} 2", "first": {"next": {"next": None}}})
     cluster.write("bad", [{"value": value} for value in [good[0], *(value for _, value in bad), *good[1:]]])
     options = avro(gate, "--identity", "--max-value-bytes", "4096")
     with streaming(programs, cluster, "bad", *options, log=tmp_path / "log"):
@@ -216,6 +228,41 @@ def test_a_registry_may_refuse_and_may_be_away(programs, cluster, gate, client, 
     assert read(client, "kept-out", cluster.read("kept-out", 5)[-1])["n"] == 1
 
 
+def test_a_partition_waits_for_its_schemas_and_the_others_go_on(programs, cluster, gate, client, tmp_path):
+    """While the registry is away: nothing overtakes what waits, and nothing else waits."""
+    cluster.make("waits", "waits-out", "waits.dead-letters", partitions=2)
+    record = {"type": "record", "name": "R", "fields": [{"name": "text", "type": "string"}]}
+    more = record | {"fields": [*record["fields"], {"name": "m", "type": "int", "default": 0}]}
+    known = written(client, "waits", json.dumps(record), [{"text": f"{TEXT} {at}"} for at in range(7)])
+    new = written(client, "more", json.dumps(more), [{"text": f"new {at}", "m": at} for at in range(2)])
+
+    def found(count, **more):
+        texts = {0: [], 1: []}
+        for message in cluster.read("waits-out", count, **more):
+            # Its first field, less its length; nobody can ask for the schema.
+            value = message.value()
+            texts[message.partition()].append(value[6 : 6 + value[5] // 2].decode())
+        return texts
+
+    with streaming(programs, cluster, "waits", *avro(gate, "--identity"), log=tmp_path / "log") as stream:
+        cluster.write("waits", [{"value": known[0], "partition": 1}])
+        assert len(cluster.read("waits-out", 1)) == 1
+        gate.is_open = False
+        cluster.write("waits", [{"value": value, "partition": 0} for value in [known[1], new[0], known[2], new[1]]])
+        cluster.write("waits", [{"value": value, "partition": 1} for value in known[3:]])
+        assert found(6, quiet=3) == {
+            0: [f"{TEXT} 1"],
+            1: [f"{TEXT} {at}" for at in (0, 3, 4, 5, 6)],
+        }
+        assert stream.is_ready()
+        gate.is_open = True
+        assert found(9)[0] == [f"{TEXT} 1", "new 0", f"{TEXT} 2", "new 1"]
+        # Read again from the broker, not only what was kept.
+        cluster.write("waits", [{"value": value, "partition": 0} for value in known[1:3]])
+        assert found(11)[0][4:] == [f"{TEXT} 1", f"{TEXT} 2"]
+    assert not cluster.read("waits.dead-letters", 0)
+
+
 def test_a_registry_may_be_behind_tls(programs, cluster, gate, tmp_path):
     """One whose authority is known to the system, here by a variable."""
     make(cluster, "tls")
@@ -248,15 +295,21 @@ def test_what_is_used_wrongly_is_told(programs, cluster, gate, client):
         ([*url, "--property", "schema.registry.basic.auth.user.info=x"], 2, "has to be USER:PASSWORD"),
         ([*url, "--property", "schema.registry.basic.auth.user.info=ann:wrong-secret"], 1, "who are you?"),
         (["--schema-registry", nowhere], 1, nowhere),
+        (["--schema-registry", gate.url.replace("ccompat/v7", "registry/v2"), "--property", LOGIN], 1, "404"),
     ]:
         found, said = told(*options)
         assert (found, words in said, "wrong-secret" in said) == (status, True, False), said
 
     record = {"type": "record", "name": "R", "fields": [{"name": "text", "type": "string"}]}
-    cluster.write("told", [{"value": value} for value in written(client, "told", json.dumps(record), [{"text": TEXT}])])
-    # The first address is of nobody; the next is tried.
-    both = ["--values", "avro", "--schema-registry", f"{nowhere},{gate.url}", "--property", LOGIN, "--identity"]
-    with streaming(programs, cluster, "told", *both, "--property", "schema.registry.auto.register.schemas=false"):
-        (dead,) = cluster.read("told.dead-letters", 1)
-    assert headers(dead)["revertant-error-kind"] == "unusable-schema"
+    (value,) = written(client, "told", json.dumps(record), [{"text": TEXT}])
+    no_writing = ["--property", LOGIN, "--property", "schema.registry.auto.register.schemas=false"]
+    # One of the addresses is of nobody; the other is asked, and believed.
+    for at, urls in enumerate([f"{nowhere},{gate.url}", f"{gate.url},{nowhere}"]):
+        cluster.write("told", [{"value": value}])
+        options = ["--values", "avro", "--schema-registry", urls, "--identity", *no_writing]
+        with streaming(programs, cluster, "told", *options):
+            dead = cluster.read("told.dead-letters", at + 1)
+        assert len(dead) == at + 1
+        assert headers(dead[at])["revertant-error-kind"] == "unusable-schema"
+        assert "told-out-value" in headers(dead[at])["revertant-error"]
     assert "told-out-value" not in client.get_subjects()

@@ -4,9 +4,10 @@
 
 Broker, stream and clients share the machine. First the loop's own cost: records of 200 bytes that are there already
 pass through (`--identity`), beside a loop of the same shape in Python (confluent-kafka): consume, produce and commit
-in transactions of as many records. Then texts of the test split by the model, beside `serve batch` on the same texts.
-Then the time from a record's writing until a consumer of committed records has it, while texts come at half of that
-rate. Prints a Markdown table of medians with the least and the greatest.
+in transactions of as many records. Then the same text as a field of JSON and of Avro, by Apicurio Registry. Then
+texts of the test split by the model, beside `serve batch` on the same texts. Then the time from a record's writing
+until a consumer of committed records has it, while texts come at half of that rate. Prints a Markdown table of medians
+with the least and the greatest.
 """
 
 import argparse
@@ -21,14 +22,24 @@ import urllib.request
 from pathlib import Path
 
 from confluent_kafka import Consumer, Producer
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
 
 from bench.finetune.idle import wait_for_idle
 from bench.serve.texts import corrupted
 from bench.stream.cluster import Cluster
 from bench.stream.process import Stream
+from bench.stream.registry import Registry
 
 BYTES = 200
 TRANSACTION = 10_000
+PAYLOAD = ("The state of the Union, as it was. " * 6)[:BYTES]
+SCHEMA = {
+    "type": "record",
+    "name": "Note",
+    "fields": [{"name": "number", "type": "long"}, {"name": "text", "type": "string"}],
+}
 
 
 def span(values: list[float], digits: int = 0) -> str:
@@ -51,7 +62,8 @@ def ours(programs: Path, cluster: Cluster, topic: str, count: int, options: list
         while written(stream) < count:
             if stream.process.poll() is not None:
                 raise RuntimeError("the stream has ended")
-            time.sleep(0.02)
+            # Asking takes time as well, from the same processors.
+            time.sleep(max(0.02, (time.monotonic() - begun) / 200))
         return count / (time.monotonic() - begun)
     finally:
         stream.kill()
@@ -161,6 +173,17 @@ def latency(programs: Path, cluster: Cluster, texts: list[str], rate: float, opt
     return found
 
 
+def fields(registry: Registry) -> dict[str, tuple[bytes, list[object]]]:
+    """Return values of which the text is a field, and options of a stream that reads them."""
+    value = {"number": 1776, "text": PAYLOAD}
+    write = AvroSerializer(SchemaRegistryClient({"url": registry.url}), json.dumps(SCHEMA))
+    avro = write(value, SerializationContext("avro", MessageField.VALUE))
+    return {
+        "json": (json.dumps(value).encode(), ["--values", "json"]),
+        "avro": (avro, ["--values", "avro", "--schema-registry", registry.url]),
+    }
+
+
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="bench.stream", description=__doc__.split("\n", maxsplit=1)[0])
@@ -182,8 +205,7 @@ def main() -> int:
         folder = Path(home)
         with Cluster(folder / "kafka") as cluster:
             make(cluster, "records")
-            payload = ("The state of the Union, as it was. " * 6)[:BYTES]
-            cluster.write("records", [{"key": str(at), "value": payload} for at in range(arguments.records)])
+            cluster.write("records", [{"key": str(at), "value": PAYLOAD} for at in range(arguments.records)])
             large = ["--transaction-records", str(TRANSACTION), "--transaction-tokens", "8000000"]
             large += ["--in-flight-tokens", "32000000", "--transaction-seconds", "0.2", "--identity"]
             rates: dict[str, list[float]] = {}
@@ -194,6 +216,14 @@ def main() -> int:
                     rates.setdefault(f"nothing restored, {name}", []).append(rate)
                 rate = python(cluster, "records", arguments.records)
                 rates.setdefault("the same loop in Python (confluent-kafka)", []).append(rate)
+            with Registry(folder) as registry:
+                for topic, (value, options) in fields(registry).items():
+                    make(cluster, topic)
+                    cluster.write(topic, [{"key": str(at), "value": value} for at in range(arguments.records)])
+                    for turn in range(arguments.rounds):
+                        group = ["--group", f"{topic}-{turn}"]
+                        rate = ours(programs, cluster, topic, arguments.records, [*large, *options, *group])
+                        rates.setdefault(f"nothing restored, {topic}, exactly once", []).append(rate)
             make(cluster, "texts")
             cluster.write("texts", [{"key": str(at), "value": text} for at, text in enumerate(texts)])
             for turn in range(arguments.rounds):

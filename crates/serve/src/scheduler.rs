@@ -172,6 +172,11 @@ impl Scheduler {
         self.model.tokens(text)
     }
 
+    /// Texts that who can wait may keep here at a time: those that are restored at once and as many that wait, in half the queue.
+    pub fn bulk_texts(&self) -> usize {
+        (2 * self.limits.batch_texts).min(self.limits.queue_texts / 2).max(1)
+    }
+
     /// Queues the texts of one request, all or none.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod error;
 mod health;
 mod outgoing;
 mod ownership;
+mod parked;
 mod reader;
 mod record;
 #[cfg(feature = "avro")]
@@ -23,6 +24,7 @@ mod restore;
 pub mod settings;
 mod sink;
 mod topics;
+mod turns;
 mod value;
 mod writer;
 

@@ -137,9 +137,13 @@ impl ConsumerContext for ReaderContext {
         metrics::stream::rebalance();
     }
 
-    fn post_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Assign(partitions) = rebalance {
             tracing::info!(partitions = ?numbers(partitions), "partitions are given");
+            // One that was paused when it was taken away is paused still, and nobody would know.
+            if let Err(error) = consumer.resume(partitions) {
+                tracing::warn!(%error, "cannot resume the partitions that were given");
+            }
             self.ownership.assign(numbers(partitions));
             self.health.join();
         }

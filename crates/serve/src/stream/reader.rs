@@ -1,7 +1,7 @@
 //! The thread with the consumer: it collects records into batches and gives them to the engine.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,10 +20,12 @@ use super::{
     batch::{Batch, InFlight},
     context::Consumer,
     ownership::{Assignment, Ownership},
-    record::{Record, RecordError},
+    parked::{Parked, Unread},
+    record::Record,
     restore::{Restored, Restoring},
     settings::Settings,
-    value::{Codec, Parsed, Unparsed},
+    turns::Turns,
+    value::{Codec, Unparsed},
 };
 use crate::metrics;
 
@@ -32,8 +34,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// Time in which a broker has to answer, before it is asked again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Time for which a value may wait for what is needed to read it. Its group would take it for dead after `max.poll.interval.ms`.
-const UNAVAILABLE: Duration = Duration::from_mins(1);
+/// Time after which a value that could not be read is tried again.
+const LATER: Duration = Duration::from_secs(1);
 
 /// A batch on its way to the writer.
 pub(super) type Pending = oneshot::Receiver<Result<Restored, StreamError>>;
@@ -57,6 +59,8 @@ pub(super) struct Reader {
 struct Progress {
     batch: Option<Batch>,
     in_flight: InFlight,
+    turns: Turns,
+    parked: Parked,
     /// The first record of each partition, by its assignment: where to begin again while nothing is committed.
     first: HashMap<i32, (Assignment, i64)>,
     is_paused: bool,
@@ -74,7 +78,8 @@ impl Progress {
 
     /// Whether every partition was read up to its end.
     fn has_read_all(&self, until: &HashMap<i32, i64>) -> bool {
-        until.iter().all(|(partition, end)| *end == 0 || self.ended.contains(partition))
+        self.parked.is_empty()
+            && until.iter().all(|(partition, end)| *end == 0 || self.ended.contains(partition))
     }
 }
 
@@ -92,6 +97,7 @@ impl Reader {
                 self.rewind(&mut progress);
                 continue;
             }
+            self.take_parked(&mut progress)?;
             if self.settings.replay && progress.has_read_all(until) {
                 self.hand_over(&mut progress);
                 // A transaction that is aborted says so before it lets go of its tokens.
@@ -156,38 +162,71 @@ impl Reader {
             return Ok(());
         }
         progress.begin(partition, assignment, offset);
-        let Some(parsed) = self.parsed(message.payload(), progress)? else { return Ok(()) };
-        if progress.batch.is_none() {
-            progress.batch = self.begun(&progress.in_flight);
-        }
-        if let Some(batch) = &mut progress.batch {
-            let (record, headers) = Record::new(message, assignment, self.settings.replay);
-            batch.push(record, headers.and(parsed));
+        let unread = Record::new(message, assignment, self.settings.replay);
+        if let Some(unread) = progress.parked.keep(unread)
+            && let Some((unread, error)) = self.add(unread, progress)?
+        {
+            tracing::warn!(%error, partition, offset, "the partition waits");
+            self.consumer.pause(&self.places([partition]))?;
+            progress.parked.park(partition, [unread].into(), LATER);
         }
         Ok(())
     }
 
-    /// Reads a value; nothing where it was stopped before that could be done.
-    fn parsed(
+    /// Adds a record to the batch. It comes back where it cannot be read yet.
+    fn add(
         &self,
-        value: Option<&[u8]>,
+        (record, headers): Unread,
         progress: &mut Progress,
-    ) -> Result<Option<Result<Parsed, RecordError>>, StreamError> {
-        let begun = Instant::now();
-        loop {
-            match self.codec.parse(value) {
-                Ok(parsed) => return Ok(Some(Ok(parsed))),
-                Err(Unparsed::Record(error)) => return Ok(Some(Err(error))),
-                Err(Unparsed::Unavailable(_)) if self.stop.load(Ordering::Relaxed) => return Ok(None),
-                Err(Unparsed::Unavailable(error)) if begun.elapsed() >= UNAVAILABLE => return Err(error),
-                Err(Unparsed::Unavailable(error)) => {
-                    // What was read before it need not wait as well.
-                    self.hand_over(progress);
-                    tracing::warn!(%error, "trying again");
-                    std::thread::sleep(TICK * 10);
+    ) -> Result<Option<(Unread, StreamError)>, StreamError> {
+        let parsed = match self.codec.parse(record.value.as_deref()) {
+            Ok(parsed) => Ok(parsed),
+            Err(Unparsed::Record(error)) => Err(error),
+            Err(Unparsed::Later(error)) => return Ok(Some(((record, headers), error))),
+            Err(Unparsed::Never(error)) => return Err(error),
+        };
+        if progress.batch.is_none() {
+            progress.batch = self.begun(&progress.in_flight);
+        }
+        if let Some(batch) = &mut progress.batch {
+            batch.push(record, headers.and(parsed));
+        }
+        Ok(None)
+    }
+
+    /// Tries those again that could not be read.
+    fn take_parked(&self, progress: &mut Progress) -> Result<(), StreamError> {
+        while let Some((partition, mut records)) = progress.parked.due() {
+            let is_owned = |(record, _): &Unread| self.ownership.of(partition) == Some(record.assignment);
+            let mut waits = VecDeque::new();
+            while let Some(unread) = records.pop_front() {
+                // Given again since, its partition is read again.
+                if !is_owned(&unread) {
+                    continue;
+                }
+                if let Some((unread, error)) = self.add(unread, progress)? {
+                    tracing::debug!(%error, partition, "the partition still waits");
+                    waits.push_back(unread);
+                    waits.extend(records.drain(..));
                 }
             }
+            if !waits.is_empty() {
+                progress.parked.park(partition, waits, LATER);
+            } else if !progress.is_paused {
+                tracing::info!(partition, "the partition goes on");
+                self.consumer.resume(&self.places([partition]))?;
+            }
         }
+        Ok(())
+    }
+
+    /// Partitions of the input.
+    fn places(&self, partitions: impl IntoIterator<Item = i32>) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(&self.settings.input, partition);
+        }
+        list
     }
 
     /// A batch for the version of the model that is served now; none where it was stopped before there was one.
@@ -213,9 +252,10 @@ impl Reader {
             return;
         }
         let restoring = self.restoring.clone();
+        let turn = progress.turns.next();
         self.runtime.spawn(async move {
             // The writer has ended where nobody waits.
-            let _gone = done.send(restoring.restore(batch).await);
+            let _gone = done.send(restoring.restore(batch, turn).await);
         });
     }
 
@@ -230,7 +270,13 @@ impl Reader {
         if pause || pause != progress.is_paused {
             // Every time, for partitions that were given meanwhile.
             let assignment = self.consumer.assignment()?;
-            if pause { self.consumer.pause(&assignment)? } else { self.consumer.resume(&assignment)? }
+            if pause {
+                self.consumer.pause(&assignment)?;
+            } else {
+                let all = assignment.elements().into_iter().map(|place| place.partition());
+                self.consumer
+                    .resume(&self.places(all.filter(|&partition| !progress.parked.has(partition))))?;
+            }
         }
         if pause != progress.is_paused {
             metrics::stream::paused(pause);
@@ -242,6 +288,12 @@ impl Reader {
     /// Goes back to the committed offsets: what was read and is not written is read again.
     fn rewind(&self, progress: &mut Progress) {
         progress.batch = None;
+        let waited = progress.parked.clear();
+        if !progress.is_paused
+            && let Err(error) = self.consumer.resume(&self.places(waited))
+        {
+            tracing::warn!(%error, "cannot resume the partitions that have waited");
+        }
         // The end of a partition that is not read again is not told again.
         progress.ended.retain(|partition| !progress.first.contains_key(partition));
         let begun = Instant::now();

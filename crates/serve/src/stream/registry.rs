@@ -7,7 +7,7 @@ use std::{error::Error, fmt, time::Duration};
 use corruptor::chain;
 use schema_registry_converter::{
     async_impl::schema_registry::{
-        SrSettings, get_referenced_schema, get_schema_by_id_and_type, perform_sr_call,
+        SrSettings, SrSettingsBuilder, get_referenced_schema, get_schema_by_id, perform_sr_call,
     },
     error::SRCError,
     schema_registry_common::{RawError, RegisteredReference, SchemaType, SrCall},
@@ -18,8 +18,8 @@ use super::StreamError;
 
 /// What begins the names of its properties.
 pub(crate) const PREFIX: &str = "schema.registry.";
-/// Time in which it has to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time in which it has to answer: nothing is read meanwhile.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where a schema registry is, and how to speak to it.
 #[derive(Clone, PartialEq, Eq)]
@@ -49,16 +49,33 @@ pub(super) struct Registered {
 
 /// Why a registry has given no answer that could be used.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum RegistryError {
+pub(super) enum RegistryError<R = String> {
     /// It says no: another attempt would meet the same.
-    Refused(String),
-    /// It does not answer, or is not allowed to, or cannot.
+    Refused(R),
+    /// It does not know this client.
+    Denied(String),
+    /// It does not let this client do what was asked.
+    Forbidden(String),
+    /// It does not answer, or cannot, or is none.
     Unavailable(String),
+}
+
+impl RegistryError {
+    /// With what becomes of what was refused.
+    pub(super) fn or_refused<R>(self, refused: impl FnOnce(String) -> RegistryError<R>) -> RegistryError<R> {
+        match self {
+            Self::Refused(reason) => refused(reason),
+            Self::Denied(reason) => RegistryError::Denied(reason),
+            Self::Forbidden(reason) => RegistryError::Forbidden(reason),
+            Self::Unavailable(reason) => RegistryError::Unavailable(reason),
+        }
+    }
 }
 
 /// A client of a schema registry, for the values of one topic.
 pub(super) struct Registry {
-    client: SrSettings,
+    /// Of each of its instances.
+    clients: Vec<SrSettings>,
     /// Where it is, for messages.
     urls: String,
     /// The name under which the schemas of the topic's values are kept.
@@ -70,40 +87,73 @@ pub(super) struct Registry {
 impl Registry {
     /// A client for the schemas of values of `topic`.
     pub(super) fn new(settings: &RegistrySettings, topic: &str) -> Result<Self, StreamError> {
-        let unusable = |reason: String| StreamError::Registry { urls: settings.urls.join(","), reason };
-        let mut urls = settings.urls.iter().map(|url| url.trim_end_matches('/').to_owned());
-        let first = urls.next().ok_or_else(|| unusable("no address is given".to_owned()))?;
-        let mut builder = SrSettings::new_builder(first);
-        urls.for_each(|url| {
-            builder.add_url(url);
-        });
-        builder.set_timeout(PATIENCE);
+        let urls = settings.urls.join(",");
+        let unusable = |reason: String| StreamError::Registry { urls: urls.clone(), reason };
+        if settings.urls.is_empty() {
+            return Err(unusable("no address is given".to_owned()));
+        }
+        // One each: of several, a client of this library tells only what the last has answered.
+        let mut builders: Vec<SrSettingsBuilder> = Vec::new();
+        for url in &settings.urls {
+            let mut builder = SrSettings::new_builder(url.trim_end_matches('/').to_owned());
+            builder.set_timeout(PATIENCE);
+            builders.push(builder);
+        }
         let mut registers = true;
         for (name, value) in &settings.properties {
             let wrong = |expected| StreamError::RegistryProperty { name: name.clone(), expected };
             match (name.as_str(), value.as_str()) {
                 ("basic.auth.user.info", info) => {
                     let (user, password) = info.split_once(':').ok_or_else(|| wrong("USER:PASSWORD"))?;
-                    builder.set_basic_authorization(user, Some(password));
+                    for builder in &mut builders {
+                        builder.set_basic_authorization(user, Some(password));
+                    }
                 }
                 ("bearer.auth.token", token) => {
-                    builder.set_token_authorization(token);
+                    for builder in &mut builders {
+                        builder.set_token_authorization(token);
+                    }
                 }
                 ("auto.register.schemas", "true" | "false") => registers = value == "true",
                 ("auto.register.schemas", _) => return Err(wrong("true or false")),
                 _ => return Err(StreamError::NoRegistryProperty(name.clone())),
             }
         }
-        let client = builder.build().map_err(|error| unusable(chain(&error)))?;
-        Ok(Self { client, urls: settings.urls.join(","), subject: format!("{topic}-value"), registers })
+        let clients = builders.iter_mut().map(SrSettingsBuilder::build).collect::<Result<_, _>>();
+        let clients = clients.map_err(|error| unusable(chain(&error)))?;
+        Ok(Self { clients, urls, subject: format!("{topic}-value"), registers })
+    }
+
+    /// Asks the instances in their order, until one has an answer.
+    async fn ask<T>(
+        &self,
+        call: impl AsyncFn(&SrSettings) -> Result<T, SRCError>,
+    ) -> Result<T, RegistryError> {
+        let mut reasons = Vec::new();
+        for client in &self.clients {
+            match call(client).await.map_err(|error| error_of(&error)) {
+                Err(RegistryError::Unavailable(reason)) => reasons.push(reason),
+                answered => return answered,
+            }
+        }
+        Err(RegistryError::Unavailable(reasons.join("; ")))
     }
 
     /// Checks that it answers and lets this client in.
     pub(super) async fn check(&self) -> Result<(), StreamError> {
-        match perform_sr_call(&self.client, SrCall::GetLatest(&self.subject)).await.map_err(error_of) {
-            // Nothing is registered yet.
+        let latest =
+            self.ask(async |client| perform_sr_call(client, SrCall::GetLatest(&self.subject)).await).await;
+        match latest {
+            Ok(found) if found.schema.is_none() => {
+                Err(self.failed("it has answered, but not as a schema registry does".to_owned()))
+            }
+            // Or nothing is registered yet.
             Ok(_) | Err(RegistryError::Refused(_)) => Ok(()),
-            Err(RegistryError::Unavailable(reason)) => Err(self.failed(reason)),
+            Err(
+                RegistryError::Denied(reason)
+                | RegistryError::Forbidden(reason)
+                | RegistryError::Unavailable(reason),
+            ) => Err(self.failed(reason)),
         }
     }
 
@@ -114,7 +164,18 @@ impl Registry {
 
     /// The Avro schema of this id.
     pub(super) async fn schema(&self, id: u32) -> Result<Registered, RegistryError> {
-        let found = get_schema_by_id_and_type(id, &self.client, SchemaType::Avro).await.map_err(error_of)?;
+        let found = self.ask(async |client| get_schema_by_id(id, client).await).await;
+        let found = found.map_err(|error| match error {
+            // Others may read it; this client was let in when the stream began.
+            RegistryError::Forbidden(reason) => RegistryError::Refused(reason),
+            other => other,
+        })?;
+        if found.schema_type != SchemaType::Avro {
+            return Err(RegistryError::Refused(format!(
+                "it is of another language: {:?}",
+                found.schema_type
+            )));
+        }
         let mut referenced = Vec::new();
         self.add(&found.references, &mut Vec::new(), &mut referenced).await?;
         Ok(Registered { schema: found.schema, references: found.references, referenced })
@@ -131,7 +192,7 @@ impl Registry {
             let place = (reference.subject.clone(), reference.version);
             if !seen.contains(&place) {
                 seen.push(place);
-                let one = get_referenced_schema(&self.client, reference).await.map_err(error_of)?;
+                let one = self.ask(async |client| get_referenced_schema(client, reference).await).await?;
                 Box::pin(self.add(&one.references, seen, into)).await?;
                 into.push(one.schema);
             }
@@ -164,33 +225,33 @@ impl Registry {
             RegistryError::Refused(reason) => {
                 RegistryError::Refused(format!("of the subject `{}`: {reason}", self.subject))
             }
-            other @ RegistryError::Unavailable(_) => other,
+            other => other,
         };
-        let answer = perform_sr_call(&self.client, call).await.map_err(error_of).map_err(of_subject)?;
+        let answer =
+            self.ask(async |client| perform_sr_call(client, call).await).await.map_err(of_subject)?;
         answer.id.ok_or_else(|| RegistryError::Unavailable("it has answered without an id".to_owned()))
     }
 }
 
 /// What an error of the client means.
-fn error_of(error: SRCError) -> RegistryError {
+fn error_of(error: &SRCError) -> RegistryError {
     let cause = error.source();
-    if let Some(told) = cause.and_then(|cause| cause.downcast_ref::<RawError>()) {
-        // The status, with two digits more where a registry tells cases apart.
-        let status = if told.error_code < 1000 { told.error_code } else { told.error_code / 100 };
-        return if [404, 409, 422].contains(&status) {
+    let Some(told) = cause.and_then(|cause| cause.downcast_ref::<RawError>()) else {
+        let causes = cause.map(chain);
+        return RegistryError::Unavailable(
+            causes.map_or_else(|| error.error.clone(), |causes| format!("{}: {causes}", error.error)),
+        );
+    };
+    match told.error_code {
+        // Its statuses have two digits more where it tells cases apart. A bare 404 is what any server says that knows no such path;
+        // and one that takes nothing for a while is 42205.
+        40400..=40499 | 409 | 40900..=40999 | 422 | 42200..=42204 | 42206..=42299 => {
             RegistryError::Refused(told.message.clone())
-        } else {
-            RegistryError::Unavailable(format!("{} ({told})", error.error))
-        };
+        }
+        401 | 40100..=40199 => RegistryError::Denied(format!("{} ({told})", error.error)),
+        403 | 40300..=40399 => RegistryError::Forbidden(format!("{} ({told})", error.error)),
+        _ => RegistryError::Unavailable(format!("{} ({told})", error.error)),
     }
-    if cause.is_none() && !error.retriable {
-        // What it has answered is not what was asked for, such as a schema of another language.
-        return RegistryError::Refused(error.error);
-    }
-    let causes = cause.map(chain);
-    RegistryError::Unavailable(
-        causes.map_or_else(|| error.error.clone(), |causes| format!("{}: {causes}", error.error)),
-    )
 }
 
 #[cfg(test)]
@@ -229,17 +290,19 @@ mod tests {
         let told = |error_code| {
             let body = serde_json::json!({"error_code": error_code, "message": "m"}).to_string();
             let told: RawError = serde_json::from_str(&body).unwrap();
-            error_of(SRCError::non_retryable_with_cause(told, "status"))
+            error_of(&SRCError::non_retryable_with_cause(told, "status"))
         };
-        for code in [404, 40403, 409, 42201] {
+        for code in [40403, 409, 422, 42201] {
             assert_eq!(told(code), RegistryError::Refused("m".to_owned()), "{code}");
         }
-        for code in [0, 401, 40301, 429, 500, 50001] {
+        assert!(matches!(told(401), RegistryError::Denied(_)));
+        assert!(matches!(told(40301), RegistryError::Forbidden(_)));
+        for code in [0, 404, 42205, 429, 500, 50001] {
             assert!(matches!(told(code), RegistryError::Unavailable(_)), "{code}");
         }
         let gone = SRCError::retryable_with_cause(std::io::Error::other("refused"), "no answer");
-        assert_eq!(error_of(gone), RegistryError::Unavailable("no answer: refused".to_owned()));
-        let other = SRCError::non_retryable_without_cause("type Json, is not correct");
-        assert!(matches!(error_of(other), RegistryError::Refused(_)));
+        assert_eq!(error_of(&gone), RegistryError::Unavailable("no answer: refused".to_owned()));
+        let other = SRCError::non_retryable_without_cause("Could not get raw schema from response");
+        assert!(matches!(error_of(&other), RegistryError::Unavailable(_)));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use futures_util::{StreamExt, stream};
 use restorer::{Restoration, RestoreOptions, RestoreRequest};
 
 use super::{
@@ -10,6 +9,7 @@ use super::{
     batch::{Batch, Held, Read},
     outgoing::Outgoing,
     settings::Settings,
+    turns::{Turn, in_order},
     value::Parsed,
 };
 use crate::{
@@ -20,8 +20,6 @@ use crate::{
     text_error::TextError,
 };
 
-/// Texts of one batch that wait or are under way.
-const TEXTS_UNDER_WAY: usize = 128;
 /// What shares of the engine and logs call a stream.
 const CLIENT: &str = "stream";
 /// Digest of the model that restores nothing.
@@ -74,8 +72,8 @@ impl Restoring {
         self.state.models().get(None).ok().map(Worker::Model)
     }
 
-    /// Restores a batch.
-    pub(super) async fn restore(self, batch: Batch) -> Result<Restored, StreamError> {
+    /// Restores a batch, when its turn comes.
+    pub(super) async fn restore(self, batch: Batch, turn: Turn) -> Result<Restored, StreamError> {
         let (worker, records, since, held) = batch.into_parts();
         let digest: Arc<str> = worker.digest().into();
         let (restoring, worker, by) = (&self, &worker, &digest);
@@ -90,12 +88,7 @@ impl Restoring {
             };
             Ok::<_, StreamError>(Outgoing { record, outcome })
         };
-        let mut under_way = stream::iter(records).map(one).buffered(TEXTS_UNDER_WAY);
-        let mut records = Vec::new();
-        while let Some(outgoing) = under_way.next().await {
-            records.push(outgoing?);
-        }
-        drop(under_way);
+        let records = turn.run(records, worker.texts_under_way(), one).await?;
         Ok(Restored { digest, records, since, held })
     }
 
@@ -105,18 +98,14 @@ impl Restoring {
         let Worker::Model(model) = worker else {
             return Ok((texts.into_iter().map(|text| text.map(|text| Ok(unchanged(text)))).collect(), 1));
         };
-        let (mut results, mut most) = (Vec::with_capacity(texts.len()), 1);
         let requests: Vec<Option<RestoreRequest>> = texts
             .into_iter()
             .map(|text| text.map(|text| RestoreRequest::new(text).with_options(self.options)))
             .collect();
-        let mut under_way =
-            stream::iter(requests).map(|request| self.one(model, request)).buffered(TEXTS_UNDER_WAY);
-        while let Some(done) = under_way.next().await {
-            let (result, attempts) = done?;
-            most = most.max(attempts);
-            results.push(result);
-        }
+        let one = |request| self.one(model, request);
+        let done = in_order(requests.into_iter(), worker.texts_under_way(), one).await?;
+        let most = done.iter().map(|(_, attempts)| *attempts).max().unwrap_or(1);
+        let results = done.into_iter().map(|(result, _)| result).collect();
         Ok((results, most))
     }
 
@@ -144,6 +133,14 @@ impl Worker {
         match self {
             Self::Model(model) => model.scheduler().tokens(text),
             Self::Identity => text.len(),
+        }
+    }
+
+    /// Texts that wait or are under way at a time: as many again as the engine takes.
+    fn texts_under_way(&self) -> usize {
+        match self {
+            Self::Model(model) => model.scheduler().bulk_texts(),
+            Self::Identity => 1,
         }
     }
 

@@ -63,9 +63,12 @@ pub(super) enum Parsed {
 pub(super) enum Unparsed {
     /// The record is a dead letter.
     Record(RecordError),
-    /// It may be read later, or elsewhere.
+    /// It may be read later.
     #[cfg_attr(not(feature = "avro"), expect(dead_code, reason = "the rest asks nobody"))]
-    Unavailable(StreamError),
+    Later(StreamError),
+    /// None will be read.
+    #[cfg_attr(not(feature = "avro"), expect(dead_code, reason = "the rest asks nobody"))]
+    Never(StreamError),
 }
 
 impl From<RecordError> for Unparsed {
@@ -100,13 +103,9 @@ impl Codec {
             }
             ValueFormat::Arrow(columns) => Kind::Arrow(columns.clone()),
             #[cfg(feature = "avro")]
-            ValueFormat::Avro { field, overwrites, registry } => Kind::Avro(Box::new(Avro::new(
-                registry,
-                (field, *overwrites),
-                max_bytes,
-                &settings.output,
-                runtime,
-            )?)),
+            ValueFormat::Avro { field, overwrites, registry } => {
+                Kind::Avro(Box::new(Avro::new(registry, (field, *overwrites), &settings.output, runtime)?))
+            }
         };
         Ok(Self { kind, max_bytes })
     }

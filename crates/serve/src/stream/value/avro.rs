@@ -8,23 +8,21 @@
 mod schema;
 #[cfg(test)]
 mod tests;
+mod types;
+mod walk;
 
-use std::{
-    io::{self, Read},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use apache_avro::{
-    Schema, reader::datum::GenericDatumReader, types::Value, util::max_allocation_bytes,
-    writer::datum::GenericDatumWriter,
-};
-use corruptor::{chain, guarded};
+use apache_avro::{Schema, types::Value, writer::datum::GenericDatumWriter};
+use corruptor::guarded;
 use moka::sync::Cache;
 use restorer::Restoration;
 use tokio::runtime::Handle;
 
-use self::schema::{Derived, answer};
+use self::{
+    schema::{Derived, answer},
+    walk::{Found, Walk},
+};
 use super::{Unparsed, unescaped};
 use crate::stream::{
     StreamError,
@@ -38,8 +36,8 @@ const FRAME: usize = 5;
 const SCHEMAS: u64 = 1000;
 /// Time for which it is remembered that a schema cannot be used.
 const REFUSED: Duration = Duration::from_secs(10);
-/// Bytes that reading may take for each byte of a value: of a list of small values, every one takes that many.
-const INFLATION: usize = 128;
+/// Time for which a registry that does not answer is not asked.
+const AWAY: Duration = Duration::from_secs(2);
 
 /// Reads values in Avro.
 pub(in crate::stream) struct Avro {
@@ -49,11 +47,12 @@ pub(in crate::stream) struct Avro {
     first: String,
     rest: Vec<String>,
     overwrites: bool,
-    max_bytes: usize,
     /// Of an answer.
     answer: Arc<Schema>,
     known: Cache<u32, Arc<Written>>,
     refused: Cache<u32, RecordError>,
+    /// Why the registry has not answered.
+    away: Cache<(), String>,
 }
 
 /// How the values of a schema are written.
@@ -76,18 +75,15 @@ pub(in crate::stream) struct Message {
 }
 
 impl Avro {
-    /// For values of at most `max_bytes`, answered in `topic`; it asks the registry whether it is there.
+    /// For values that are answered in `topic`; it asks the registry whether it is there.
     pub(in crate::stream) fn new(
         settings: &RegistrySettings,
         (pointer, overwrites): (&str, bool),
-        max_bytes: usize,
         topic: &str,
         runtime: &Handle,
     ) -> Result<Self, StreamError> {
         let registry = Registry::new(settings, topic)?;
         runtime.block_on(registry.check())?;
-        // Of the process, and only the first counts; nothing else reads Avro.
-        max_allocation_bytes(max_bytes.saturating_mul(INFLATION));
         let mut parts = pointer.split('/').skip(1).map(unescaped);
         let first = parts.next().unwrap_or_default();
         let rest = parts.collect();
@@ -98,10 +94,10 @@ impl Avro {
             first,
             rest,
             overwrites,
-            max_bytes,
             answer: Arc::new(answer),
             known: Cache::new(SCHEMAS),
             refused: Cache::builder().max_capacity(SCHEMAS).time_to_live(REFUSED).build(),
+            away: Cache::builder().max_capacity(1).time_to_live(AWAY).build(),
         })
     }
 
@@ -109,8 +105,7 @@ impl Avro {
     pub(super) fn parse(&self, value: &[u8]) -> Result<Message, Unparsed> {
         let (id, datum) = unframed(value)?;
         let written = self.written(id)?;
-        let read = guarded(|| written.derived.read(datum, &self.rest)).map_err(|error| invalid(&error))?;
-        let (kept, text) = read?;
+        let (kept, text) = written.derived.read(datum, &self.rest)?;
         Ok(Message { written, kept, text })
     }
 
@@ -122,35 +117,60 @@ impl Avro {
         if let Some(error) = self.refused.get(&id) {
             return Err(error.into());
         }
-        let made = self.runtime.block_on(self.made(id));
-        match &made {
-            Ok(written) => self.known.insert(id, Arc::clone(written)),
-            Err(Unparsed::Record(error)) => self.refused.insert(id, error.clone()),
-            Err(Unparsed::Unavailable(_)) => {}
+        if let Some(reason) = self.away.get(&()) {
+            return Err(Unparsed::Later(self.registry.failed(reason)));
         }
-        made
+        match self.runtime.block_on(self.made(id)) {
+            Ok(written) => {
+                self.known.insert(id, Arc::clone(&written));
+                Ok(written)
+            }
+            Err(RegistryError::Refused(error)) => {
+                self.refused.insert(id, error.clone());
+                Err(error.into())
+            }
+            Err(RegistryError::Denied(reason) | RegistryError::Forbidden(reason)) => {
+                Err(Unparsed::Never(self.registry.failed(reason)))
+            }
+            Err(RegistryError::Unavailable(reason)) => {
+                self.away.insert((), reason.clone());
+                Err(Unparsed::Later(self.registry.failed(reason)))
+            }
+        }
     }
 
-    async fn made(&self, id: u32) -> Result<Arc<Written>, Unparsed> {
-        let refused = |error| match error {
-            RegistryError::Refused(reason) => {
-                let message = format!("the registry does not take the schema {id}: {reason}");
-                Unparsed::Record(RecordError::new(ErrorKind::UnusableSchema, message))
-            }
-            RegistryError::Unavailable(reason) => Unparsed::Unavailable(self.registry.failed(reason)),
+    async fn made(&self, id: u32) -> Result<Arc<Written>, RegistryError<RecordError>> {
+        let of_schema = |kind, reason: &str| {
+            RegistryError::Refused(RecordError::new(kind, format!("schema {id}: {reason}")))
         };
-        let found = self.registry.schema(id).await.map_err(refused)?;
+        let unusable = |reason: String| of_schema(ErrorKind::UnusableSchema, &reason);
+        let found = self.registry.schema(id).await.map_err(|error| error.or_refused(unusable))?;
+        // The library panics on some that no registry should have taken.
         let derived =
-            Derived::new(&found.schema, &found.referenced, &self.first, self.overwrites, self.max_bytes)?;
-        let id = self.registry.id_of(&derived.output, &found.references).await.map_err(refused)?;
-        Ok(Arc::new(Written { derived, id, answer: Arc::clone(&self.answer) }))
+            guarded(|| Derived::new(&found.schema, &found.referenced, &self.first, self.overwrites))
+                .map_err(|error| unusable(error.to_string()))?
+                .map_err(|error| of_schema(error.kind, &error.message))?;
+        let output = self.registry.id_of(&derived.output, &found.references).await;
+        let output = output.map_err(|error| {
+            if let RegistryError::Refused(reason) = &error {
+                tracing::warn!(
+                    id,
+                    reason,
+                    output = derived.output,
+                    "the schema of the output is not registered"
+                );
+            }
+            error.or_refused(unusable)
+        })?;
+        Ok(Arc::new(Written { derived, id: output, answer: Arc::clone(&self.answer) }))
     }
 }
 
 /// The id of the schema of a value, and its datum.
 fn unframed(value: &[u8]) -> Result<(u32, &[u8]), RecordError> {
     match value {
-        [0, a, b, c, d, datum @ ..] => Ok((u32::from_be_bytes([*a, *b, *c, *d]), datum)),
+        // Ids are positive ints to registries.
+        [0, a @ 0..0x80, b, c, d, datum @ ..] => Ok((u32::from_be_bytes([*a, *b, *c, *d]), datum)),
         _ => Err(RecordError::new(
             ErrorKind::InvalidAvro,
             "the value does not begin with a zero and the id of a schema in a registry",
@@ -161,69 +181,40 @@ fn unframed(value: &[u8]) -> Result<(u32, &[u8]), RecordError> {
 impl Derived {
     /// The fields of `datum` that are kept, as they were written, and the text, to which `rest` leads from its field.
     fn read(&self, datum: &[u8], rest: &[String]) -> Result<(Vec<u8>, Option<String>), RecordError> {
-        let names = self.resolved()?;
-        let mut left = Left { bytes: datum, ran_out: false };
+        let mut walk = Walk::new(&self.types, datum);
         let (mut kept, mut text) = (Vec::with_capacity(datum.len()), None);
-        for (at, field) in self.fields().iter().enumerate() {
-            let begin = datum.len() - left.bytes.len();
-            let reader =
-                GenericDatumReader::builder(&field.schema).resolved_writer_schemata(names.clone()).build();
-            let value = reader.and_then(|reader| reader.read_value(&mut left));
-            // Asked before the error: what has run out is often taken for a null.
-            if left.ran_out {
-                return Err(invalid(&format!("it ends within the field `{}`", field.name)));
-            }
-            let value = value
-                .map_err(|error| invalid(&format!("in the field `{}`: {}", field.name, chain(&error))))?;
-            if self.keeps[at] {
-                kept.extend_from_slice(&datum[begin..datum.len() - left.bytes.len()]);
-            }
+        for (at, (name, of)) in self.fields().iter().enumerate() {
+            let begin = datum.len() - walk.left();
+            let wrong = |error: String| invalid(&format!("in the field `{name}`, {error}"));
             if at == self.field {
-                text = text_in(value, &field.name, rest)?;
+                text = text_of(walk.find(*of, rest).map_err(wrong)?, name)?;
+            } else {
+                walk.skip(*of).map_err(wrong)?;
+            }
+            if self.keeps[at] {
+                kept.extend_from_slice(&datum[begin..datum.len() - walk.left()]);
             }
         }
-        if !left.bytes.is_empty() {
-            return Err(invalid(&format!("{} bytes follow its last field", left.bytes.len())));
-        }
-        Ok((kept, text))
-    }
-}
-
-/// The text to which `rest` leads; none where it is null.
-fn text_in(value: Value, field: &str, rest: &[String]) -> Result<Option<String>, RecordError> {
-    let mut value = value;
-    let mut rest = rest.iter();
-    loop {
-        value = match value {
-            Value::Union(_, inner) => *inner,
-            Value::Null if rest.len() == 0 => return Ok(None),
-            Value::String(text) if rest.len() == 0 => return Ok(Some(text)),
-            other => {
-                let Some(part) = rest.next() else {
-                    return Err(RecordError::new(
-                        ErrorKind::NotText,
-                        format!("what was looked for in the field `{field}` is no string"),
-                    ));
-                };
-                inside(other, part).ok_or_else(|| {
-                    RecordError::new(ErrorKind::NoField, format!("the field `{field}` has no `{part}` in it"))
-                })?
-            }
+        match walk.left() {
+            0 => Ok((kept, text)),
+            left => Err(invalid(&format!("{left} bytes follow its last field"))),
         }
     }
 }
 
-/// What is called `part` in a record, a map or an array.
-fn inside(value: Value, part: &str) -> Option<Value> {
-    match value {
-        Value::Record(fields) => fields.into_iter().find(|(name, _)| name == part).map(|(_, value)| value),
-        Value::Map(mut entries) => entries.remove(part),
-        Value::Array(mut items) => {
-            let at: usize = part.parse().ok()?;
-            // As RFC 6901 has it: nothing stands before the digits.
-            (at < items.len() && at.to_string() == part).then(|| items.swap_remove(at))
+/// The text that was found; none where it is null.
+fn text_of(found: Found, field: &str) -> Result<Option<String>, RecordError> {
+    match found {
+        Found::Text(text) => Ok(Some(text)),
+        Found::Null => Ok(None),
+        Found::NotText => {
+            let message = format!("what was looked for in the field `{field}` is no string");
+            Err(RecordError::new(ErrorKind::NotText, message))
         }
-        _ => None,
+        Found::NoPart(part) => {
+            let message = format!("the field `{field}` has no `{part}` in it");
+            Err(RecordError::new(ErrorKind::NoField, message))
+        }
     }
 }
 
@@ -274,20 +265,6 @@ fn answered(restoration: Option<&Restoration>, digest: &str) -> [Value; 4] {
         or_null(restoration.map(|one| Value::Float(one.confidence))),
         Value::String(digest.to_owned()),
     ]
-}
-
-/// Bytes that are read, and whether more was asked for than there are: the library takes that for a null now and then.
-struct Left<'a> {
-    bytes: &'a [u8],
-    ran_out: bool,
-}
-
-impl Read for Left<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let count = self.bytes.read(into)?;
-        self.ran_out |= count < into.len();
-        Ok(count)
-    }
 }
 
 fn invalid(error: &impl std::fmt::Display) -> RecordError {

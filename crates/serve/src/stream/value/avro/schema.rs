@@ -1,10 +1,15 @@
 //! The schema of what is written, made of the schema of what was read.
 
-use std::collections::HashSet;
+use std::sync::Once;
 
 use apache_avro::{
-    Schema,
-    schema::{Name, NamesRef, RecordField, ResolvedSchema},
+    AvroResult, Schema,
+    error::Details,
+    validator::{
+        EnumSymbolNameValidator, RecordFieldNameValidator, SchemaNameValidator, SchemaNamespaceValidator,
+        set_enum_symbol_name_validator, set_record_field_name_validator, set_schema_name_validator,
+        set_schema_namespace_validator,
+    },
 };
 use corruptor::chain;
 use serde::Deserialize;
@@ -13,7 +18,10 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use super::super::NEW_FIELDS;
+use super::{
+    super::NEW_FIELDS,
+    types::{Type, TypeId, Types},
+};
 use crate::{
     members::Members,
     stream::record::{ErrorKind, RecordError},
@@ -21,14 +29,15 @@ use crate::{
 
 /// What is wrong with most schemas.
 const NO_RECORD: &str = "it is not one of a record";
+/// Name of the type of an edit.
+const EDIT: &str = "revertant.Edit";
 
 /// The schema of values that were read, and what of it is written.
 #[derive(Debug)]
 pub(super) struct Derived {
-    /// Of what was read: a record, of physical types.
-    schema: Schema,
-    /// Schemas that it refers to, each after those that it refers to itself.
-    referenced: Vec<Schema>,
+    /// Of what was read.
+    pub(super) types: Types,
+    record: TypeId,
     /// By field: whether it is written as it was read.
     pub(super) keeps: Vec<bool>,
     /// The field that holds the text, or leads to it.
@@ -37,19 +46,9 @@ pub(super) struct Derived {
     pub(super) output: String,
 }
 
-/// The fields that are new.
-fn new_fields() -> [Value; 4] {
+/// The fields that are new, of edits of this type.
+fn new_fields(edit: &Value) -> [Value; 4] {
     let [restored, edits, confidence, digest] = NEW_FIELDS;
-    let edit = json!({
-        "type": "record", "name": "Edit", "namespace": "revertant",
-        "doc": "A replacement in the text that was read.",
-        "fields": [
-            {"name": "start", "type": "long", "doc": "Where it begins, in bytes."},
-            {"name": "end", "type": "long", "doc": "Where it ends, excluded."},
-            {"name": "replacement", "type": "string"},
-            {"name": "confidence", "type": "float", "doc": "Probability that the edit is right."},
-        ],
-    });
     let or_null = |name: &str, of: Value| json!({"name": name, "type": ["null", of], "default": null});
     [
         or_null(restored, json!("string")),
@@ -59,76 +58,103 @@ fn new_fields() -> [Value; 4] {
     ]
 }
 
+/// The type of an edit.
+fn edit() -> Value {
+    json!({
+        "type": "record", "name": "Edit", "namespace": "revertant",
+        "doc": "A replacement in the text that was read.",
+        "fields": [
+            {"name": "start", "type": "long", "doc": "Where it begins, in bytes."},
+            {"name": "end", "type": "long", "doc": "Where it ends, excluded."},
+            {"name": "replacement", "type": "string"},
+            {"name": "confidence", "type": "float", "doc": "Probability that the edit is right."},
+        ],
+    })
+}
+
 /// Schema of an answer: of the fields that are new.
 pub(super) fn answer() -> Result<Schema, RecordError> {
-    Schema::parse(&json!({"type": "record", "name": "revertant.Answer", "fields": new_fields()}))
-        .map_err(|error| unusable(&chain(&error)))
+    let schema = json!({"type": "record", "name": "revertant.Answer", "fields": new_fields(&edit())});
+    Ok(parsed(&schema.to_string(), &[])?.swap_remove(0))
 }
 
 impl Derived {
     /// Of a schema with all that it refers to, each after what it refers to itself. `first` is the field that holds the text or leads
-    /// to it; no fixed value has more than `max_bytes`.
+    /// to it.
     pub(super) fn new(
         schema: &str,
         referenced: &[String],
         first: &str,
         overwrites: bool,
-        max_bytes: usize,
     ) -> Result<Self, RecordError> {
-        let (output, names) = with_answer(schema)?;
+        let own = Own::of(schema)?;
         let is_new = |name: &String| NEW_FIELDS.contains(&name.as_str());
-        if let (false, Some(name)) = (overwrites, names.iter().find(|name| is_new(name))) {
+        if let (false, Some(name)) = (overwrites, own.names.iter().find(|name| is_new(name))) {
             let message = format!("the schema has a field `{name}` already");
             return Err(RecordError::new(ErrorKind::FieldTaken, message));
         }
-        let field = names.iter().position(|name| name == first).ok_or_else(|| {
+        let field = own.names.iter().position(|name| name == first).ok_or_else(|| {
             RecordError::new(ErrorKind::NoField, format!("the schema has no field `{first}`"))
         })?;
-        let keeps = names.iter().map(|name| !is_new(name)).collect();
-        let referenced = referenced.iter().map(|text| physical(text)).collect::<Result<Vec<_>, _>>()?;
-        let parsed = |text: &str| {
-            Schema::parse_str_with_list(&physical(text)?, &referenced)
-                .map_err(|error| unusable(&chain(&error)))
+        let keeps = own.names.iter().map(|name| !is_new(name)).collect();
+        let types_of =
+            |schema: &str| Types::of(&parsed(schema, referenced)?).map_err(|error| unusable(&error));
+        let (kept, _) = types_of(&own.with(&[])?)?;
+        let edit = match kept.named(EDIT) {
+            None => edit(),
+            Some(known) if is_edit(&kept, known) => json!(EDIT),
+            Some(_) => return Err(unusable(&format!("`{EDIT}` is another type in it"))),
         };
-        let (schema, referenced) = parsed(schema)?;
-        if !matches!(schema, Schema::Record(_)) {
-            return Err(unusable(NO_RECORD));
+        let output = own.with(&new_fields(&edit))?;
+        types_of(&output)?;
+        let (types, record) = types_of(schema)?;
+        if types.is_used(record) {
+            return Err(unusable(
+                "the record contains itself, and those in it would need an answer as well; another type may, in a field of it",
+            ));
         }
-        parsed(&output)?;
-        let derived = Self { schema, referenced, keeps, field, output };
-        derived.resolved()?;
-        derived.is_bounded(max_bytes)?;
-        Ok(derived)
+        Ok(Self { types, record, keeps, field, output })
     }
 
     /// The fields of what is read.
-    pub(super) fn fields(&self) -> &[RecordField] {
-        match &self.schema {
-            Schema::Record(record) => &record.fields,
+    pub(super) fn fields(&self) -> &[(String, TypeId)] {
+        match self.types.get(self.record) {
+            Type::Record(fields) => fields,
             _ => &[],
         }
     }
-
-    /// Names of all schemas in it.
-    pub(super) fn resolved(&self) -> Result<ResolvedSchema<'_>, RecordError> {
-        let all = self.referenced.iter().chain([&self.schema]).collect();
-        ResolvedSchema::new_with_schemata(all).map_err(|error| unusable(&chain(&error)))
-    }
-
-    /// Refuses what a small value could exhaust the memory or the stack with.
-    fn is_bounded(&self, max_bytes: usize) -> Result<(), RecordError> {
-        let resolved = self.resolved()?;
-        let walk = Walk { names: resolved.get_names(), max_bytes };
-        walk.visit(&self.schema, &mut Vec::new(), &mut HashSet::new())
-    }
 }
 
-/// The schema less what its values stand for: what passes through is not judged, such as a UUID that is none.
+/// Whether a type is that of an edit.
+fn is_edit(types: &Types, id: TypeId) -> bool {
+    let Type::Record(fields) = types.get(id) else { return false };
+    let fields = fields.iter().map(|(name, of)| (name.as_str(), types.get(*of)));
+    fields.eq([
+        ("start", &Type::Long),
+        ("end", &Type::Long),
+        ("replacement", &Type::String),
+        ("confidence", &Type::Sized(4)),
+    ])
+}
+
+/// Those that are referred to, and then the schema.
+fn parsed(schema: &str, referenced: &[String]) -> Result<Vec<Schema>, RecordError> {
+    take_all_names();
+    let referenced = referenced.iter().map(|text| physical(text)).collect::<Result<Vec<_>, _>>()?;
+    let (schema, mut all) = Schema::parse_str_with_list(&physical(schema)?, &referenced)
+        .map_err(|error| unusable(&chain(&error)))?;
+    all.push(schema);
+    Ok(all)
+}
+
+/// The schema less what its values stand for, and what stands for them: what passes through is not judged, such as a UUID that is
+/// none.
 fn physical(schema: &str) -> Result<String, RecordError> {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(members) => {
                 members.remove("logicalType");
+                members.remove("default");
                 members.values_mut().for_each(strip);
             }
             Value::Array(items) => items.iter_mut().for_each(strip),
@@ -141,95 +167,103 @@ fn physical(schema: &str) -> Result<String, RecordError> {
     Ok(value.to_string())
 }
 
-/// The schema with the fields of an answer, and the names of its own.
-fn with_answer(schema: &str) -> Result<(String, Vec<String>), RecordError> {
-    #[derive(Deserialize)]
-    struct Named {
-        name: String,
+/// The schema of a record, as it is written.
+struct Own {
+    members: Members<Box<RawValue>>,
+    fields: Vec<Box<RawValue>>,
+    /// Of the fields.
+    names: Vec<String>,
+}
+
+impl Own {
+    fn of(schema: &str) -> Result<Self, RecordError> {
+        #[derive(Deserialize)]
+        struct Named {
+            name: String,
+        }
+        #[derive(Deserialize)]
+        struct Record {
+            r#type: String,
+            fields: Vec<Box<RawValue>>,
+        }
+        let no_record = |_| unusable(NO_RECORD);
+        let members = serde_json::from_str(schema).map_err(no_record)?;
+        let Record { r#type, fields } = serde_json::from_str(schema).map_err(no_record)?;
+        if r#type != "record" {
+            return Err(unusable(NO_RECORD));
+        }
+        let names =
+            fields.iter().map(|field| serde_json::from_str::<Named>(field.get()).map(|field| field.name));
+        let names = names.collect::<Result<_, _>>().map_err(no_record)?;
+        Ok(Self { members, fields, names })
     }
-    #[derive(Deserialize)]
-    struct Fields {
-        fields: Vec<Box<RawValue>>,
+
+    /// With other fields of the names of an answer's.
+    fn with(&self, new: &[Value]) -> Result<String, RecordError> {
+        let kept = self.fields.iter().zip(&self.names);
+        let kept =
+            kept.filter(|(_, name)| !NEW_FIELDS.contains(&name.as_str())).map(|(field, _)| field.clone());
+        let mut fields: Vec<Box<RawValue>> = kept.collect();
+        let mut written = || {
+            for field in new {
+                fields.push(to_raw_value(field)?);
+            }
+            serde_json::to_string(&self.members.with(&[("fields", to_raw_value(&fields)?)]))
+        };
+        written().map_err(|error| unusable(&error.to_string()))
     }
-    let no_record = |_| unusable(NO_RECORD);
-    let own: Members<Box<RawValue>> = serde_json::from_str(schema).map_err(no_record)?;
-    let Fields { mut fields } = serde_json::from_str(schema).map_err(no_record)?;
-    let names = fields.iter().map(|field| serde_json::from_str::<Named>(field.get()).map(|field| field.name));
-    let names: Vec<String> = names.collect::<Result<_, _>>().map_err(no_record)?;
-    let mut at = 0;
-    fields.retain(|_| {
-        at += 1;
-        !NEW_FIELDS.contains(&names[at - 1].as_str())
+}
+
+/// What Java's Avro takes: letters and digits of all languages in names, anything in namespaces.
+struct AnyLanguage;
+
+impl AnyLanguage {
+    fn takes(name: &str) -> bool {
+        name.starts_with(|first: char| first.is_alphabetic() || first == '_')
+            && name.chars().all(|one| one.is_alphanumeric() || one == '_')
+    }
+}
+
+impl SchemaNameValidator for AnyLanguage {
+    fn validate(&self, name: &str) -> AvroResult<usize> {
+        let begin = name.rfind('.').map_or(0, |dot| dot + 1);
+        if Self::takes(&name[begin..]) {
+            return Ok(begin);
+        }
+        Err(Details::InvalidSchemaName(name.to_owned(), "letters, digits and _").into())
+    }
+}
+
+impl SchemaNamespaceValidator for AnyLanguage {
+    fn validate(&self, _: &str) -> AvroResult<()> {
+        Ok(())
+    }
+}
+
+impl EnumSymbolNameValidator for AnyLanguage {
+    fn validate(&self, symbol: &str) -> AvroResult<()> {
+        if Self::takes(symbol) { Ok(()) } else { Err(Details::EnumSymbolName(symbol.to_owned()).into()) }
+    }
+}
+
+impl RecordFieldNameValidator for AnyLanguage {
+    fn validate(&self, name: &str) -> AvroResult<()> {
+        if Self::takes(name) { Ok(()) } else { Err(Details::FieldName(name.to_owned()).into()) }
+    }
+}
+
+/// Of the process, before the first schema is parsed; nothing else reads Avro.
+pub(super) fn take_all_names() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let taken = set_schema_name_validator(Box::new(AnyLanguage)).is_ok()
+            && set_schema_namespace_validator(Box::new(AnyLanguage)).is_ok()
+            && set_enum_symbol_name_validator(Box::new(AnyLanguage)).is_ok()
+            && set_record_field_name_validator(Box::new(AnyLanguage)).is_ok();
+        if !taken {
+            tracing::warn!("names in schemas are taken by the letter of Avro's specification");
+        }
     });
-    let mut written = || {
-        for field in new_fields() {
-            fields.push(to_raw_value(&field)?);
-        }
-        serde_json::to_string(&own.with(&[("fields", to_raw_value(&fields)?)]))
-    };
-    let output = written().map_err(|error| unusable(&error.to_string()))?;
-    Ok((output, names))
-}
-
-struct Walk<'n> {
-    names: &'n NamesRef<'n>,
-    max_bytes: usize,
-}
-
-impl<'n> Walk<'n> {
-    /// Visits a schema below those that `path` names; `done` names those that were visited.
-    fn visit(
-        &self,
-        schema: &'n Schema,
-        path: &mut Vec<&'n Name>,
-        done: &mut HashSet<&'n Name>,
-    ) -> Result<(), RecordError> {
-        match schema {
-            Schema::Ref { name } if path.contains(&name) => Err(unusable(&format!(
-                "`{}` contains itself, and so values of it have no bound",
-                name.fullname(None)
-            ))),
-            Schema::Ref { name } if done.contains(name) => Ok(()),
-            Schema::Ref { name } => match self.names.get(name) {
-                Some(found) => self.visit(found, path, done),
-                None => Err(unusable(&format!("there is no schema `{}`", name.fullname(None)))),
-            },
-            Schema::Record(record) => {
-                path.push(&record.name);
-                for field in &record.fields {
-                    self.visit(&field.schema, path, done)?;
-                }
-                path.pop();
-                done.insert(&record.name);
-                Ok(())
-            }
-            Schema::Array(array) => {
-                self.visit(&array.items, path, done)?;
-                if self.takes_bytes(&array.items) {
-                    return Ok(());
-                }
-                Err(unusable("it has an array whose items take no bytes, and so values of it have no bound"))
-            }
-            Schema::Map(map) => self.visit(&map.types, path, done),
-            Schema::Union(union) => union.variants().iter().try_for_each(|one| self.visit(one, path, done)),
-            Schema::Fixed(fixed) if fixed.size > self.max_bytes => {
-                let (name, size, most) = (fixed.name.fullname(None), fixed.size, self.max_bytes);
-                Err(unusable(&format!("`{name}` has {size} bytes; at most {most} are taken")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether every value of a schema takes a byte at least. It was visited: it does not contain itself.
-    fn takes_bytes(&self, schema: &Schema) -> bool {
-        match schema {
-            Schema::Null => false,
-            Schema::Fixed(fixed) => fixed.size > 0,
-            Schema::Record(record) => record.fields.iter().any(|field| self.takes_bytes(&field.schema)),
-            Schema::Ref { name } => self.names.get(name).is_none_or(|found| self.takes_bytes(found)),
-            _ => true,
-        }
-    }
 }
 
 /// The schema is at fault.
