@@ -34,6 +34,11 @@ const TICK: Duration = Duration::from_millis(100);
 /// Time in which a broker has to answer, before it is asked again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Time for which nothing is asked of the client while too much is in flight. A partition that is paused loses what was fetched of it,
+/// and librdkafka needs up to a second to fetch again; but who does not ask keeps the group waiting.
+const HOLD: Duration = Duration::from_secs(2);
+/// Time until it is looked again whether less is in flight.
+const MOMENT: Duration = Duration::from_millis(5);
 /// Time after which a value that could not be read is tried again.
 const LATER: Duration = Duration::from_secs(1);
 
@@ -63,6 +68,8 @@ struct Progress {
     parked: Parked,
     /// The first record of each partition, by its assignment: where to begin again while nothing is committed.
     first: HashMap<i32, (Assignment, i64)>,
+    /// Since when too much is in flight.
+    held: Option<Instant>,
     is_paused: bool,
     /// Partitions whose end was reached, where only what is there now is read.
     ended: HashSet<i32>,
@@ -105,7 +112,10 @@ impl Reader {
                     break;
                 }
             }
-            self.hold_back(&mut progress)?;
+            if self.hold_back(&mut progress)? {
+                std::thread::sleep(MOMENT);
+                continue;
+            }
             let limits = &self.settings.limits;
             let timeout = progress.batch.as_ref().map_or(TICK, |batch| batch.time_left(limits).min(TICK));
             match self.consumer.poll(timeout) {
@@ -259,30 +269,33 @@ impl Reader {
         });
     }
 
-    /// Pauses while too much is in flight, and goes on at half of it.
-    fn hold_back(&self, progress: &mut Progress) -> Result<(), StreamError> {
+    /// Whether nothing is to be read now: too much is in flight, until it is half as much. Where that takes long, all is paused instead.
+    fn hold_back(&self, progress: &mut Progress) -> Result<bool, KafkaError> {
         let (tokens, most) = (progress.in_flight.tokens(), self.settings.in_flight_tokens);
-        let pause = if progress.is_paused { tokens > most / 2 } else { tokens >= most };
-        if pause && !progress.is_paused {
-            // What is in the batch must not wait for more.
-            self.hand_over(progress);
+        let holds = if progress.held.is_some() { tokens > most / 2 } else { tokens >= most };
+        if holds != progress.held.is_some() {
+            metrics::stream::paused(holds);
+            metrics::stream::in_flight(tokens);
         }
-        if pause || pause != progress.is_paused {
-            // Every time, for partitions that were given meanwhile.
-            let assignment = self.consumer.assignment()?;
-            if pause {
-                self.consumer.pause(&assignment)?;
-            } else {
+        if !holds {
+            progress.held = None;
+            if std::mem::take(&mut progress.is_paused) {
+                let assignment = self.consumer.assignment()?;
                 let all = assignment.elements().into_iter().map(|place| place.partition());
                 self.consumer
                     .resume(&self.places(all.filter(|&partition| !progress.parked.has(partition))))?;
             }
+            return Ok(false);
         }
-        if pause != progress.is_paused {
-            metrics::stream::paused(pause);
-            progress.is_paused = pause;
+        // What is in the batch must not wait for more.
+        self.hand_over(progress);
+        if progress.held.get_or_insert_with(Instant::now).elapsed() < HOLD {
+            return Ok(true);
         }
-        Ok(())
+        // Every time, for partitions that were given meanwhile.
+        self.consumer.pause(&self.consumer.assignment()?)?;
+        progress.is_paused = true;
+        Ok(false)
     }
 
     /// Goes back to the committed offsets: what was read and is not written is read again.
