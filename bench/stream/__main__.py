@@ -34,6 +34,8 @@ from bench.stream.registry import Registry
 
 BYTES = 200
 TRANSACTION = 10_000
+# Seconds for which latency is measured, after those in which brokers and clients get to know each other.
+SECONDS, WARM_UP = 20, 8
 PAYLOAD = ("The state of the Union, as it was. " * 6)[:BYTES]
 SCHEMA = {
     "type": "record",
@@ -140,10 +142,13 @@ def batch(programs: Path, folder: Path, texts: list[str], model: list[str]) -> f
 
 
 def latency(programs: Path, cluster: Cluster, texts: list[str], rate: float, options: list[str]) -> list[float]:
-    """Return the milliseconds from a record's writing until it was read, while they come at `rate` a second."""
+    """Return the milliseconds from a record's writing until it was read, while they come at `rate` a second.
+
+    Those of the first seconds are left out.
+    """
     make(cluster, "latency")
     stream = Stream(programs, cluster, "latency", *options)
-    found: list[float] = []
+    found: list[tuple[int, float]] = []
     try:
         stream.wait()
         reader = Consumer(
@@ -155,7 +160,7 @@ def latency(programs: Path, cluster: Cluster, texts: list[str], rate: float, opt
         def read() -> None:
             while len(found) < len(texts):
                 for message in reader.consume(100, timeout=0.01):
-                    found.append(time.time() * 1e3 - message.timestamp()[1])
+                    found.append((message.timestamp()[1], time.time() * 1e3 - message.timestamp()[1]))
 
         reading = threading.Thread(target=read)
         reading.start()
@@ -170,7 +175,8 @@ def latency(programs: Path, cluster: Cluster, texts: list[str], rate: float, opt
         reader.close()
     finally:
         stream.kill()
-    return found
+    first = min(written for written, _ in found)
+    return [taken for written, taken in found if written >= first + WARM_UP * 1e3]
 
 
 def fields(registry: Registry) -> dict[str, tuple[bytes, list[object]]]:
@@ -234,7 +240,7 @@ def main() -> int:
             for name, found in rates.items():
                 print(f"| {name} | {span(found)} |", flush=True)
             half = statistics.median(rates["`serve stream`, the model"]) / 2
-            found = sorted(latency(programs, cluster, texts[: int(20 * half)], half, model))
+            found = sorted(latency(programs, cluster, texts[: int((WARM_UP + SECONDS) * half)], half, model))
     quantiles = [found[min(len(found) - 1, int(len(found) * share))] for share in (0.5, 0.95, 0.99)]
     print(
         f"\nAt {half:.0f} records/s, of {len(found)}: p50, p95, p99 " + ", ".join(f"{one:.0f} ms" for one in quantiles)
