@@ -26,10 +26,24 @@ use crate::{
 #[command(name = "serve", version)]
 pub struct Cli {
     /// Log lines as text or as JSON objects.
-    #[arg(long, global = true, env = "REVERTANT_LOG_FORMAT", value_enum, default_value_t)]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Logging",
+        env = "REVERTANT_LOG_FORMAT",
+        value_enum,
+        default_value_t
+    )]
     pub log_format: LogFormat,
     /// What is logged: a level (error, warn, info, debug, trace), or a list such as info,serve=debug.
-    #[arg(long, global = true, env = "REVERTANT_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Logging",
+        env = "REVERTANT_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
     pub log: String,
     /// What to do.
     #[command(subcommand)]
