@@ -24,7 +24,7 @@ pub(super) struct InFlight(Arc<AtomicUsize>);
 
 impl InFlight {
     pub(super) fn tokens(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::Acquire)
     }
 
     fn hold(&self) -> Held {
@@ -48,7 +48,8 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.all.0.fetch_sub(self.tokens, Ordering::Relaxed);
+        // Who sees that nothing is in flight sees what became of it.
+        self.all.0.fetch_sub(self.tokens, Ordering::Release);
     }
 }
 

@@ -11,7 +11,8 @@ use std::{
 };
 
 use rdkafka::{
-    Message, Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaError, message::BorrowedMessage,
+    Message, Offset, Timestamp, TopicPartitionList, consumer::Consumer as _, error::KafkaError,
+    message::BorrowedMessage,
 };
 use tokio::{runtime::Handle, sync::oneshot};
 
@@ -68,6 +69,8 @@ struct Progress {
     parked: Parked,
     /// The first record of each partition, by its assignment: where to begin again while nothing is committed.
     first: HashMap<i32, (Assignment, i64)>,
+    /// The last record of each partition, by its assignment.
+    last: HashMap<i32, (Assignment, i64, Timestamp)>,
     /// Since when too much is in flight.
     held: Option<Instant>,
     is_paused: bool,
@@ -81,6 +84,12 @@ impl Progress {
         if self.first.get(&partition).is_none_or(|(known, _)| *known != assignment) {
             self.first.insert(partition, (assignment, offset));
         }
+    }
+
+    /// Whether a record is the one that was read last. librdkafka pauses all partitions while some are shared anew, from its own thread; a
+    /// record that is given out at that moment is fetched again afterwards. (Offsets that go back further are those of another log.)
+    fn is_again(&mut self, partition: i32, record: (Assignment, i64, Timestamp)) -> bool {
+        self.last.insert(partition, record) == Some(record)
     }
 
     /// Whether every partition was read up to its end.
@@ -171,19 +180,35 @@ impl Reader {
             progress.ended.insert(partition);
             return Ok(());
         }
+        if progress.is_again(partition, (assignment, offset, message.timestamp())) {
+            tracing::info!(partition, offset, "a record was given twice");
+            return Ok(());
+        }
         progress.begin(partition, assignment, offset);
         let unread = Record::new(message, assignment, self.settings.replay);
         if let Some(unread) = progress.parked.keep(unread)
             && let Some((unread, error)) = self.add(unread, progress)?
         {
             tracing::warn!(%error, partition, offset, "the partition waits");
-            self.consumer.pause(&self.places([partition]))?;
-            progress.parked.park(partition, [unread].into(), LATER);
+            self.park(partition, [unread].into(), progress)?;
         }
         Ok(())
     }
 
-    /// Adds a record to the batch. It comes back where it cannot be read yet.
+    /// Has a partition wait with these records.
+    fn park(
+        &self,
+        partition: i32,
+        records: VecDeque<Unread>,
+        progress: &mut Progress,
+    ) -> Result<(), KafkaError> {
+        // Also one that has waited: it may have been given again meanwhile.
+        self.consumer.pause(&self.places([partition]))?;
+        progress.parked.park(partition, records, LATER);
+        Ok(())
+    }
+
+    /// Adds a record to the batch, which is handed over once it is full. The record comes back where it cannot be read yet.
     fn add(
         &self,
         (record, headers): Unread,
@@ -200,13 +225,16 @@ impl Reader {
         }
         if let Some(batch) = &mut progress.batch {
             batch.push(record, headers.and(parsed));
+            if batch.is_full(&self.settings.limits) {
+                self.hand_over(progress);
+            }
         }
         Ok(None)
     }
 
-    /// Tries those again that could not be read.
+    /// Tries those of a partition again that could not be read: of one, as it may take long.
     fn take_parked(&self, progress: &mut Progress) -> Result<(), StreamError> {
-        while let Some((partition, mut records)) = progress.parked.due() {
+        if let Some((partition, mut records)) = progress.parked.due() {
             let is_owned = |(record, _): &Unread| self.ownership.of(partition) == Some(record.assignment);
             let mut waits = VecDeque::new();
             while let Some(unread) = records.pop_front() {
@@ -221,7 +249,7 @@ impl Reader {
                 }
             }
             if !waits.is_empty() {
-                progress.parked.park(partition, waits, LATER);
+                self.park(partition, waits, progress)?;
             } else if !progress.is_paused {
                 tracing::info!(partition, "the partition goes on");
                 self.consumer.resume(&self.places([partition]))?;
@@ -359,5 +387,29 @@ impl Reader {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_counts_once_until_its_partition_is_read_anew() {
+        let mut progress = Progress::default();
+        let at = Timestamp::CreateTime;
+        for (partition, record, is_again) in [
+            (0, (0, 7, at(1)), false),
+            (1, (0, 7, at(1)), false),
+            (0, (0, 7, at(1)), true),
+            (0, (0, 8, at(1)), false),
+            // Of a topic that was made anew.
+            (0, (0, 8, at(2)), false),
+            (0, (0, 0, at(3)), false),
+            // After a transaction that was aborted.
+            (0, (1, 0, at(3)), false),
+        ] {
+            assert_eq!(progress.is_again(partition, record), is_again, "{partition} {record:?}");
+        }
     }
 }

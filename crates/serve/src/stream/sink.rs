@@ -145,7 +145,11 @@ impl Sink {
     pub(super) fn abort(&self) -> Result<(), WriteError> {
         match self.settings.delivery {
             Delivery::ExactlyOnce => self.again(|| self.producer.abort_transaction(PATIENCE)),
-            Delivery::AtLeastOnce => Ok(()),
+            Delivery::AtLeastOnce => {
+                // What is told of these records must not be taken for the next.
+                self.wait_for_delivery();
+                Ok(())
+            }
         }
     }
 
