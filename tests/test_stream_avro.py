@@ -131,6 +131,31 @@ def test_records_are_restored_and_the_rest_passes(programs, cluster, gate, clien
     assert {read(client, "deep-out", one)["model_digest"] for one in deep} == {"identity"}
 
 
+def test_two_versions_of_what_is_referred_to(programs, cluster, gate, client, tmp_path):
+    """The first counts, as for Confluent's clients."""
+    make(cluster, "diamond")
+
+    def register(subject, name, fields, *references):
+        schema = {"type": "record", "name": name, "namespace": "com.acme", "fields": fields}
+        references = [SchemaReference(f"com.acme.{name}", subject, version) for name, subject, version in references]
+        return client.register_schema(subject, Schema(json.dumps(schema), "AVRO", references))
+
+    fields = [{"name": "n", "type": "int"}]
+    register("common", "Common", fields)
+    register("common", "Common", [*fields, {"name": "more", "type": "string", "default": ""}])
+    for version, name in enumerate(["Left", "Right"], 1):
+        register(name.lower(), name, [{"name": "of", "type": "Common"}], ("Common", "common", version))
+    fields = [{"name": name.lower(), "type": f"com.acme.{name}"} for name in ("Left", "Right")]
+    references = [("Left", "left", 1), ("Right", "right", 1)]
+    number = register("diamond-value", "Both", [{"name": "text", "type": "string"}, *fields], *references)
+    value = b"\0" + number.to_bytes(4) + b"\x04ab\x02\x04"
+    cluster.write("diamond", [{"value": value}])
+    with streaming(programs, cluster, "diamond", *avro(gate, "--identity"), log=tmp_path / "log"):
+        (found,) = cluster.read("diamond-out", 1)
+    assert found.value()[5:].startswith(value[5:] + b"\x02\x04ab")
+    assert client.get_latest_version("diamond-out-value").schema.references
+
+
 def test_what_cannot_be_read_is_a_dead_letter(programs, cluster, gate, client, tmp_path):
     """Values without a schema, of another one, cut short, and schemas that are of no use."""
     make(cluster, "bad")

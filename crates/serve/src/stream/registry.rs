@@ -2,7 +2,13 @@
 //!
 //! It speaks the API of Confluent's, which Apicurio and Karapace speak too: <https://docs.confluent.io/platform/current/schema-registry/develop/api.html>.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{
+    collections::HashSet,
+    error::Error,
+    fmt,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use corruptor::chain;
 use schema_registry_converter::{
@@ -20,6 +26,10 @@ use super::StreamError;
 pub(crate) const PREFIX: &str = "schema.registry.";
 /// Time in which it has to answer: nothing is read meanwhile.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Schemas that refer to each other, one to the next, at most.
+const MAX_REFERENCES: usize = 50;
+/// What comes before the status in an error of the client.
+const STATUS: &str = "with status ";
 
 /// Where a schema registry is, and how to speak to it.
 #[derive(Clone, PartialEq, Eq)]
@@ -56,7 +66,9 @@ pub(super) enum RegistryError<R = String> {
     Denied(String),
     /// It does not let this client do what was asked.
     Forbidden(String),
-    /// It does not answer, or cannot, or is none.
+    /// It answers, and cannot tell this.
+    Unable(String),
+    /// It does not answer, or is none.
     Unavailable(String),
 }
 
@@ -67,6 +79,7 @@ impl RegistryError {
             Self::Refused(reason) => refused(reason),
             Self::Denied(reason) => RegistryError::Denied(reason),
             Self::Forbidden(reason) => RegistryError::Forbidden(reason),
+            Self::Unable(reason) => RegistryError::Unable(reason),
             Self::Unavailable(reason) => RegistryError::Unavailable(reason),
         }
     }
@@ -76,6 +89,8 @@ impl RegistryError {
 pub(super) struct Registry {
     /// Of each of its instances.
     clients: Vec<SrSettings>,
+    /// The instance that has answered last.
+    present: AtomicUsize,
     /// Where it is, for messages.
     urls: String,
     /// The name under which the schemas of the topic's values are kept.
@@ -121,22 +136,43 @@ impl Registry {
         }
         let clients = builders.iter_mut().map(SrSettingsBuilder::build).collect::<Result<_, _>>();
         let clients = clients.map_err(|error| unusable(chain(&error)))?;
-        Ok(Self { clients, urls, subject: format!("{topic}-value"), registers })
+        Ok(Self { clients, present: AtomicUsize::new(0), urls, subject: format!("{topic}-value"), registers })
     }
 
-    /// Asks the instances in their order, until one has an answer.
+    /// Asks the instances in their order, from the one that has answered last on, until one has an answer.
     async fn ask<T>(
         &self,
         call: impl AsyncFn(&SrSettings) -> Result<T, SRCError>,
     ) -> Result<T, RegistryError> {
-        let mut reasons = Vec::new();
-        for client in &self.clients {
+        let (mut reasons, mut has_answered) = (Vec::new(), true);
+        let present = self.present.load(Ordering::Relaxed);
+        for (number, client) in self.clients.iter().enumerate().cycle().skip(present).take(self.clients.len())
+        {
             match call(client).await.map_err(|error| error_of(&error)) {
-                Err(RegistryError::Unavailable(reason)) => reasons.push(reason),
-                answered => return answered,
+                Err(RegistryError::Unavailable(reason)) => {
+                    has_answered = false;
+                    reasons.push(reason);
+                }
+                Err(RegistryError::Unable(reason)) => reasons.push(reason),
+                answered => {
+                    self.present.store(number, Ordering::Relaxed);
+                    return answered;
+                }
             }
         }
-        Err(RegistryError::Unavailable(reasons.join("; ")))
+        let reason = reasons.join("; ");
+        Err(if has_answered { RegistryError::Unable(reason) } else { RegistryError::Unavailable(reason) })
+    }
+
+    /// As [`Self::ask`], for a schema: others may read one that this client may not, which was let in when the stream began.
+    async fn read<T>(
+        &self,
+        call: impl AsyncFn(&SrSettings) -> Result<T, SRCError>,
+    ) -> Result<T, RegistryError> {
+        self.ask(call).await.map_err(|error| match error {
+            RegistryError::Forbidden(reason) => RegistryError::Refused(reason),
+            other => other,
+        })
     }
 
     /// Checks that it answers and lets this client in.
@@ -152,6 +188,7 @@ impl Registry {
             Err(
                 RegistryError::Denied(reason)
                 | RegistryError::Forbidden(reason)
+                | RegistryError::Unable(reason)
                 | RegistryError::Unavailable(reason),
             ) => Err(self.failed(reason)),
         }
@@ -164,12 +201,7 @@ impl Registry {
 
     /// The Avro schema of this id.
     pub(super) async fn schema(&self, id: u32) -> Result<Registered, RegistryError> {
-        let found = self.ask(async |client| get_schema_by_id(id, client).await).await;
-        let found = found.map_err(|error| match error {
-            // Others may read it; this client was let in when the stream began.
-            RegistryError::Forbidden(reason) => RegistryError::Refused(reason),
-            other => other,
-        })?;
+        let found = self.read(async |client| get_schema_by_id(id, client).await).await?;
         if found.schema_type != SchemaType::Avro {
             return Err(RegistryError::Refused(format!(
                 "it is of another language: {:?}",
@@ -177,23 +209,26 @@ impl Registry {
             )));
         }
         let mut referenced = Vec::new();
-        self.add(&found.references, &mut Vec::new(), &mut referenced).await?;
+        self.add(&found.references, &mut HashSet::new(), &mut referenced, MAX_REFERENCES).await?;
         Ok(Registered { schema: found.schema, references: found.references, referenced })
     }
 
-    /// Adds the schemas that are referred to which were not `seen`, each after those that it refers to itself.
+    /// Adds the schemas that are referred to, each after those that it refers to itself, and one of each name: of two versions the first,
+    /// as Confluent's clients have it.
     async fn add(
         &self,
         references: &[RegisteredReference],
-        seen: &mut Vec<(String, u32)>,
+        seen: &mut HashSet<String>,
         into: &mut Vec<String>,
+        depth: usize,
     ) -> Result<(), RegistryError> {
         for reference in references {
-            let place = (reference.subject.clone(), reference.version);
-            if !seen.contains(&place) {
-                seen.push(place);
-                let one = self.ask(async |client| get_referenced_schema(client, reference).await).await?;
-                Box::pin(self.add(&one.references, seen, into)).await?;
+            let depth = depth.checked_sub(1).ok_or_else(|| {
+                RegistryError::Refused(format!("more than {MAX_REFERENCES} schemas refer to each other"))
+            })?;
+            if seen.insert(reference.name.clone()) {
+                let one = self.read(async |client| get_referenced_schema(client, reference).await).await?;
+                Box::pin(self.add(&one.references, seen, into, depth)).await?;
                 into.push(one.schema);
             }
         }
@@ -229,7 +264,7 @@ impl Registry {
         };
         let answer =
             self.ask(async |client| perform_sr_call(client, call).await).await.map_err(of_subject)?;
-        answer.id.ok_or_else(|| RegistryError::Unavailable("it has answered without an id".to_owned()))
+        answer.id.ok_or_else(|| RegistryError::Unable("it has answered without an id".to_owned()))
     }
 }
 
@@ -242,15 +277,18 @@ fn error_of(error: &SRCError) -> RegistryError {
             causes.map_or_else(|| error.error.clone(), |causes| format!("{}: {causes}", error.error)),
         );
     };
-    match told.error_code {
+    // Not every one puts a code into its answer, and what stands before it may answer as well.
+    let status = || error.error.split_once(STATUS)?.1.split(' ').next()?.parse().ok();
+    let code = if told.error_code == 0 { status().unwrap_or(0) } else { told.error_code };
+    match code {
         // Its statuses have two digits more where it tells cases apart. A bare 404 is what any server says that knows no such path;
         // and one that takes nothing for a while is 42205.
-        40400..=40499 | 409 | 40900..=40999 | 422 | 42200..=42204 | 42206..=42299 => {
+        40400..=40499 | 413 | 414 | 409 | 40900..=40999 | 422 | 42200..=42204 | 42206..=42299 => {
             RegistryError::Refused(told.message.clone())
         }
         401 | 40100..=40199 => RegistryError::Denied(format!("{} ({told})", error.error)),
         403 | 40300..=40399 => RegistryError::Forbidden(format!("{} ({told})", error.error)),
-        _ => RegistryError::Unavailable(format!("{} ({told})", error.error)),
+        _ => RegistryError::Unable(format!("{} ({told})", error.error)),
     }
 }
 
@@ -298,7 +336,18 @@ mod tests {
         assert!(matches!(told(401), RegistryError::Denied(_)));
         assert!(matches!(told(40301), RegistryError::Forbidden(_)));
         for code in [0, 404, 42205, 429, 500, 50001] {
-            assert!(matches!(told(code), RegistryError::Unavailable(_)), "{code}");
+            assert!(matches!(told(code), RegistryError::Unable(_)), "{code}");
+        }
+        let bare = |status: &str| {
+            let told: RawError = serde_json::from_value(json!({"error_code": 0, "message": "none"})).unwrap();
+            let error = format!("HTTP request to schema registry failed with status {status}");
+            error_of(&SRCError::non_retryable_with_cause(told, &error))
+        };
+        assert!(matches!(bare("401 Unauthorized"), RegistryError::Denied(_)));
+        assert!(matches!(bare("403 Forbidden"), RegistryError::Forbidden(_)));
+        assert!(matches!(bare("413 Payload Too Large"), RegistryError::Refused(_)));
+        for other in ["400 Bad Request", "404 Not Found", "502 Bad Gateway"] {
+            assert!(matches!(bare(other), RegistryError::Unable(_)), "{other}");
         }
         let gone = SRCError::retryable_with_cause(std::io::Error::other("refused"), "no answer");
         assert_eq!(error_of(&gone), RegistryError::Unavailable("no answer: refused".to_owned()));

@@ -36,7 +36,7 @@ const FRAME: usize = 5;
 const SCHEMAS: u64 = 1000;
 /// Time for which it is remembered that a schema cannot be used.
 const REFUSED: Duration = Duration::from_secs(10);
-/// Time for which a registry that does not answer is not asked.
+/// Time for which a registry that does not answer is not asked, and one that cannot tell a schema not asked for that.
 const AWAY: Duration = Duration::from_secs(2);
 
 /// Reads values in Avro.
@@ -51,8 +51,8 @@ pub(in crate::stream) struct Avro {
     answer: Arc<Schema>,
     known: Cache<u32, Arc<Written>>,
     refused: Cache<u32, RecordError>,
-    /// Why the registry has not answered.
-    away: Cache<(), String>,
+    /// Why the registry has not answered, or not about this schema.
+    away: Cache<Option<u32>, String>,
 }
 
 /// How the values of a schema are written.
@@ -97,7 +97,7 @@ impl Avro {
             answer: Arc::new(answer),
             known: Cache::new(SCHEMAS),
             refused: Cache::builder().max_capacity(SCHEMAS).time_to_live(REFUSED).build(),
-            away: Cache::builder().max_capacity(1).time_to_live(AWAY).build(),
+            away: Cache::builder().max_capacity(SCHEMAS).time_to_live(AWAY).build(),
         })
     }
 
@@ -117,7 +117,7 @@ impl Avro {
         if let Some(error) = self.refused.get(&id) {
             return Err(error.into());
         }
-        if let Some(reason) = self.away.get(&()) {
+        if let Some(reason) = self.away.get(&None).or_else(|| self.away.get(&Some(id))) {
             return Err(Unparsed::Later(self.registry.failed(reason)));
         }
         match self.runtime.block_on(self.made(id)) {
@@ -132,8 +132,12 @@ impl Avro {
             Err(RegistryError::Denied(reason) | RegistryError::Forbidden(reason)) => {
                 Err(Unparsed::Never(self.registry.failed(reason)))
             }
+            Err(RegistryError::Unable(reason)) => {
+                self.away.insert(Some(id), reason.clone());
+                Err(Unparsed::Later(self.registry.failed(reason)))
+            }
             Err(RegistryError::Unavailable(reason)) => {
-                self.away.insert((), reason.clone());
+                self.away.insert(None, reason.clone());
                 Err(Unparsed::Later(self.registry.failed(reason)))
             }
         }

@@ -148,13 +148,14 @@ fn parsed(schema: &str, referenced: &[String]) -> Result<Vec<Schema>, RecordErro
 }
 
 /// The schema less what its values stand for, and what stands for them: what passes through is not judged, such as a UUID that is
-/// none.
+/// none. Less aliases, too: the library takes them for names of the schema, but they are for readers of another one.
 fn physical(schema: &str) -> Result<String, RecordError> {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(members) => {
                 members.remove("logicalType");
                 members.remove("default");
+                members.remove("aliases");
                 members.values_mut().for_each(strip);
             }
             Value::Array(items) => items.iter_mut().for_each(strip),

@@ -48,6 +48,7 @@ impl<'d> Walk<'d> {
     ///
     /// What is wrong with its bytes.
     pub(super) fn skip(&mut self, id: TypeId) -> Result<(), String> {
+        let id = self.chosen(id)?;
         self.within(|walk| {
             match walk.types.get(id) {
                 Type::Null => {}
@@ -62,10 +63,8 @@ impl<'d> Walk<'d> {
                     walk.bytes()?;
                     walk.skip(*values)
                 })?,
-                Type::Union(variants) => {
-                    let variant = walk.index(variants.len(), "types of a union")?;
-                    walk.skip(variants[variant])?;
-                }
+                // In another one, which no schema has.
+                Type::Union(_) => walk.skip(id)?,
                 Type::Record(fields) => {
                     for (_, field) in fields {
                         walk.skip(*field)?;
@@ -82,13 +81,11 @@ impl<'d> Walk<'d> {
     ///
     /// What is wrong with its bytes.
     pub(super) fn find(&mut self, id: TypeId, pointer: &[String]) -> Result<Found, String> {
+        let id = self.chosen(id)?;
         self.within(|walk| {
             let mut found = None;
             match (walk.types.get(id), pointer) {
-                (Type::Union(variants), _) => {
-                    let variant = walk.index(variants.len(), "types of a union")?;
-                    return walk.find(variants[variant], pointer);
-                }
+                (Type::Union(_), _) => return walk.find(id, pointer),
                 (Type::Null, []) => return Ok(Found::Null),
                 (Type::String, []) => {
                     let text = walk.bytes()?.to_vec();
@@ -131,6 +128,14 @@ impl<'d> Walk<'d> {
             }
             Ok(found.unwrap_or_else(|| Found::NoPart(pointer.first().cloned().unwrap_or_default())))
         })
+    }
+
+    /// What the value is, where it may be of several types.
+    fn chosen(&mut self, id: TypeId) -> Result<TypeId, String> {
+        match self.types.get(id) {
+            Type::Union(variants) => Ok(variants[self.index(variants.len(), "types of a union")?]),
+            _ => Ok(id),
+        }
     }
 
     /// One value more, below those that are gone through.
